@@ -44,7 +44,8 @@ endif
 TOOLS     := $(CURDIR)/bin/tools
 GO_STAMP  := bin/tools/.built
 NPM_STAMP := tools/node_modules/.package-lock.json
-BUF       := $(CURDIR)/tools/node_modules/.bin/buf
+# npm names buf's packages by machine: x64 or aarch64.
+BUF       := $(CURDIR)/tools/node_modules/@bufbuild/buf-linux-$(subst x86_64,x64,$(shell uname -m))/bin/buf
 BASELINE  := baseline.json
 
 GOTEST = $(GO) test $(if $(RACE),-race) -timeout $(TESTTIMEOUT) $(if $(RUN),-run '$(RUN)') $(TESTFLAGS)
@@ -176,8 +177,9 @@ $(GO_STAMP): tools/go.mod tools/go.sum
 	$(GO) -C tools build -o $(TOOLS)/ $$($(GO) -C tools list tool)
 	@touch $@
 
-# The package carries the binary, so its install script is not needed.
+# The packages carry the binary itself, so no install script has to run.
 $(NPM_STAMP): tools/package.json tools/package-lock.json
 	@command -v npm >/dev/null || { echo "npm is missing; it brings buf. On Debian: ./scripts/setup --dev"; exit 1; }
 	npm --prefix tools ci --ignore-scripts --no-progress
+	@[ -x $(BUF) ] || { echo "npm brought no buf for this machine: it has packages for Linux on x86-64 and arm64"; exit 1; }
 	@touch $@
