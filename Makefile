@@ -14,7 +14,8 @@ SHELL         := bash
 .DELETE_ON_ERROR:
 MAKEFLAGS     += --no-builtin-rules
 
-GO        ?= go
+# The official archive unpacks to /usr/local/go; a shell opened before that does not have it on its PATH yet.
+GO        ?= $(or $(shell command -v go 2>/dev/null),/usr/local/go/bin/go)
 PKG       ?= ./...
 RUN       ?=
 RACE      ?=
