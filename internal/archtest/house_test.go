@@ -1,0 +1,78 @@
+package archtest
+
+// rules is the place of one package in the house.
+type rules struct {
+	// own lists the packages of ours that it may import, without the module path. A trailing "/..." allows a subtree.
+	own []string
+	// modules lists the modules of others that its code, without tests, may import.
+	modules []string
+	// noExample says why the package needs no Example. Empty: it needs one.
+	noExample string
+}
+
+const (
+	module   = "github.com/shieldmaidens/pleiades"
+	grocksdb = "github.com/linxGnu/grocksdb"
+	protobuf = "google.golang.org/protobuf"
+	vtproto  = "github.com/planetscale/vtprotobuf"
+	xsys     = "golang.org/x/sys"
+	xsync    = "golang.org/x/sync"
+	cobra    = "github.com/spf13/cobra"
+	pflag    = "github.com/spf13/pflag"
+	gopretty = "github.com/jedib0t/go-pretty/v6"
+)
+
+// houseRules has one row a package, lowest first. A key that ends in "/..." stands for every package below it.
+var houseRules = map[string]rules{
+	"base": {},
+	"keys": {own: []string{"base"}},
+	"hlc":  {own: []string{"base"}},
+	"api/...": {
+		modules:   []string{protobuf, vtproto},
+		noExample: "generated code",
+	},
+	"engine": {
+		own:     []string{"base"},
+		modules: []string{grocksdb, xsys},
+	},
+	"versioning": {
+		own:     []string{"base", "keys", "hlc", "engine", "api/..."},
+		modules: []string{protobuf, xsync},
+	},
+	"vacuum": {
+		own: []string{"base", "keys", "hlc", "engine", "versioning"},
+	},
+	"cmd/pleiades/...": {
+		own:       []string{"base", "keys", "hlc", "engine", "versioning", "vacuum", "api/...", "cmd/pleiades/..."},
+		modules:   []string{cobra, pflag, gopretty, protobuf, xsys},
+		noExample: "a command and its parts; its help shows examples",
+	},
+	"internal/archtest": {noExample: "it has no code"},
+}
+
+// embedded are the packages that somebody embeds in a program of theirs.
+var embedded = []string{"base", "keys", "hlc", "engine", "versioning", "vacuum"}
+
+// unreachable names what the embedded packages must not pull in, directly or through others: a path equal to one of
+// these, or below it.
+var unreachable = []string{
+	"net", "crypto/tls",
+	"github.com/hashicorp", "go.etcd.io", "github.com/quic-go", "google.golang.org/grpc",
+	cobra, pflag, gopretty,
+	module + "/net", module + "/gossip", module + "/replication", module + "/node", module + "/client", module + "/cmd",
+}
+
+// reachable are exceptions from unreachable: they lie below a name listed there and open no connection.
+var reachable = []string{"net/netip", "net/url"}
+
+// testModules are allowed in the tests of every package, beside what its row allows.
+var testModules = []string{
+	"pgregory.net/rapid", "github.com/cockroachdb/datadriven", "go.uber.org/goleak", xsync, xsys, protobuf,
+}
+
+// longFiles are the files that may be longer than the limit, each with its own limit and the reason. An entry whose
+// file is gone or has become short again fails, so that the list cannot rot.
+var longFiles = map[string]struct {
+	limit  int
+	reason string
+}{}
