@@ -50,7 +50,10 @@
 //  2. Order: bytes.Compare on stored keys equals (bucket, key, suffix) order, so RocksDB's own
 //     comparator is the right one. Suffixes sort descriptor, reserved tags, versions, latest.
 //  3. Contiguity: all records of a key lie between KeyBounds(b, key) and no other record does.
-//  4. Prefix freedom: no stem is a prefix of another stem.
+//  4. Prefix freedom: no data key is a prefix of another one, and no stem with a delimiter behind it
+//     is. HAZARD: a bare stem can be: that of "a" begins that of "a\x00", where a 0xFF follows it. So
+//     compare stems whole, with HasStem, never with bytes.HasPrefix, and go past a key's records
+//     with StemBounds, never by appending more than one 0xFF to the stem.
 //  5. A bucket is one contiguous range, and so is every range of keys and every prefix in it.
 //  6. The last two bytes of a data key are always the suffix.
 //

@@ -14,14 +14,15 @@ var (
 
 // Errors on stored bytes: what Parse, ParseStem, SplitStem and StemLen find wrong.
 var (
-	// ErrTruncated says that a stored key is shorter than the shortest data key.
+	// ErrTruncated says that a stored key is shorter than the shortest data key, that of a key of
+	// one byte.
 	ErrTruncated = base.New(base.ErrCorruption, "keys: the stored key is too short")
 	// ErrNotData says that the first byte is not the data namespace.
 	ErrNotData = base.New(base.ErrCorruption, "keys: the stored key is not in the data namespace")
 	// ErrStoredBucket says that a stored key carries bucket id 0.
 	ErrStoredBucket = base.New(base.ErrCorruption, "keys: the stored key has bucket id 0")
-	// ErrStoredKeyLength says that the key inside a stored key is empty or above MaxKeyBytes.
-	ErrStoredKeyLength = base.New(base.ErrCorruption, "keys: the stored key has an impossible length")
+	// ErrStoredKeyLength says that the key inside a stored key has more than MaxKeyBytes bytes.
+	ErrStoredKeyLength = base.New(base.ErrCorruption, "keys: the stored key holds a key longer than 16384 bytes")
 	// ErrBadEscape says that a 0x00 inside the key is followed by neither 0xFF nor a suffix that
 	// ends the stored key.
 	ErrBadEscape = base.New(base.ErrCorruption, "keys: bad escape in the stored key")

@@ -115,6 +115,12 @@ func SplitStem(stored []byte) (stem []byte, suffix [SuffixBytes]byte, err error)
 	return stored[:n:n], [SuffixBytes]byte(stored[n:]), nil
 }
 
+// HasStem reports whether stored is a record of the key with that stem. bytes.HasPrefix is no
+// substitute: the stem of "a" also begins the records of "a\x00".
+func HasStem(stored, stem []byte) bool {
+	return len(stored) == len(stem)+SuffixBytes && bytes.HasPrefix(stored, stem)
+}
+
 // checkHead checks length, namespace and bucket.
 func checkHead(stored []byte, minBytes int) error {
 	switch {
@@ -154,8 +160,9 @@ func unescape(dst, stored []byte, rest int) (key []byte, n int, err error) {
 		break
 	}
 	key = dst[start:len(dst):len(dst)]
-	if len(key) == 0 || len(key) > MaxKeyBytes {
-		return nil, 0, fmt.Errorf("%w: %d bytes: %s", ErrStoredKeyLength, len(key), base.Quote(stored))
+	// An empty key cannot get here: checkHead wants a byte between head and terminator.
+	if len(key) > MaxKeyBytes {
+		return nil, 0, fmt.Errorf("%w: it has %d: %s", ErrStoredKeyLength, len(key), base.Quote(stored))
 	}
 	return key, n, nil
 }
