@@ -59,9 +59,10 @@ func walk(t *testing.T, fn func(rel string, content []byte)) {
 	}
 }
 
-func generated(content []byte) bool {
-	return bytes.HasPrefix(content, []byte("// Code generated "))
-}
+// generatedMark is how generated Go files say that they are, by convention of the go command.
+var generatedMark = regexp.MustCompile(`(?m)^// Code generated .* DO NOT EDIT\.$`)
+
+func generated(content []byte) bool { return generatedMark.Match(content) }
 
 // walkGo parses every Go file that people wrote.
 func walkGo(t *testing.T, fn func(rel string, fset *token.FileSet, file *ast.File, content []byte)) {
