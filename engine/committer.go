@@ -1,0 +1,357 @@
+package engine
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// CommitMode says what a commit waits for. Modes combine with |.
+type CommitMode uint8
+
+const (
+	// NoSync returns when the write is in the write-ahead log's buffer and readable: it survives the
+	// process's death, not the machine's.
+	NoSync CommitMode = 0
+	// Sync returns when the write, and every earlier one, is durable.
+	Sync CommitMode = 1
+	// Reclaim marks a batch that frees space: it is let through while the disk counts as full.
+	Reclaim CommitMode = 2
+)
+
+// request is one batch on its way through the committer.
+type request struct {
+	b    *Batch
+	mode CommitMode
+	// state decides who owns the request when the caller's context ends while it is queued.
+	state atomic.Int32
+	done  chan error // capacity 1
+}
+
+const (
+	requestQueued    = 0
+	requestTaken     = 1
+	requestAbandoned = 2
+)
+
+var requestPool = sync.Pool{New: func() any { return &request{done: make(chan error, 1)} }}
+
+// committer is the one goroutine that writes: it drains the queue, merges the batches it finds and
+// makes one write, synced if any of them wants that. While a sync is under way the next group
+// gathers, so the rate of syncs follows the disk and the size of groups follows the load.
+//
+//	callers ──► queue ──► [ take · check · merge ] ──► RocksDB ──► flips ──► answers
+type committer struct {
+	e       *Engine
+	queue   chan *request
+	stop    chan struct{} // closed by Close: take nothing more
+	stopped chan struct{} // closed when the goroutine has returned
+
+	group  []*request
+	merged []byte
+	carry  *request // a batch that did not fit into the last group
+
+	// syncStart is when the sync under way began, in nanoseconds since the engine's start; 0 for none.
+	syncStart atomic.Int64
+	start     time.Time
+}
+
+func newCommitter(e *Engine) *committer {
+	return &committer{
+		e: e, queue: make(chan *request, e.opts.QueueBatches),
+		stop: make(chan struct{}), stopped: make(chan struct{}), start: time.Now(),
+	}
+}
+
+// Commit applies b atomically, over all the shards that it names.
+//
+// ctx counts until the committer takes the batch; from then on Commit waits for the outcome. After
+// success the batch may be Reset and used again, or Closed.
+//
+// Errors: ErrNotWritten (the context ended first, or the engine stopped: nothing was written),
+// ErrShardDropped and ErrInvalid (this batch alone was refused), ErrDiskFull (refused until space
+// returns), ErrUnknownOutcome (the write failed; what was handed to the log may replay after a
+// reopening; the engine writes no more).
+func (e *Engine) Commit(ctx context.Context, b *Batch, mode CommitMode) error {
+	if b.e != e {
+		return fmt.Errorf("%w: the batch belongs to another engine", ErrInvalid)
+	}
+	if b.closed {
+		return fmt.Errorf("%w: the batch was closed", ErrClosed)
+	}
+	if !b.busy.CompareAndSwap(false, true) {
+		return fmt.Errorf("%w: the batch is being committed by another goroutine", ErrInvalid)
+	}
+	defer b.busy.Store(false)
+	c := e.commits
+	r := requestPool.Get().(*request)
+	r.b, r.mode = b, mode
+	r.state.Store(requestQueued)
+	select {
+	case <-c.stop: // a stopped committer must not be raced for
+		return e.notWritten(nil)
+	default:
+	}
+	select {
+	case c.queue <- r:
+	default:
+		// The queue is full: wait for a place, as long as the caller likes.
+		e.counts.queueFull.Add(1)
+		select {
+		case c.queue <- r:
+		case <-ctx.Done():
+			return e.notWritten(ctx.Err())
+		case <-c.stop:
+			return e.notWritten(nil)
+		}
+	}
+	var err error
+	select {
+	case err = <-r.done:
+	case <-ctx.Done():
+		if r.state.CompareAndSwap(requestQueued, requestAbandoned) {
+			return e.notWritten(ctx.Err()) // the committer skips it
+		}
+		err = <-r.done
+	case <-c.stopped:
+		// The goroutine answers everything that it took or found; what came behind is answered here.
+		if r.state.CompareAndSwap(requestQueued, requestAbandoned) {
+			return e.notWritten(nil)
+		}
+		err = <-r.done
+	}
+	r.b = nil
+	requestPool.Put(r)
+	return err
+}
+
+// notWritten is the error of a batch that never reached the log.
+func (e *Engine) notWritten(cause error) error {
+	if cause == nil {
+		cause = e.stoppedErr()
+	}
+	return fmt.Errorf("%w: %w", ErrNotWritten, cause)
+}
+
+// run is the committer's goroutine.
+func (c *committer) run() {
+	defer close(c.stopped)
+	for {
+		first := c.carry
+		c.carry = nil
+		if first == nil {
+			select {
+			case first = <-c.queue:
+			case <-c.stop:
+				c.refuseQueued()
+				return
+			}
+		}
+		c.gather(first)
+		if len(c.group) > 0 {
+			c.write()
+		}
+	}
+}
+
+// gather takes first and what else waits, up to MergeBytes; a larger batch goes alone.
+func (c *committer) gather(first *request) {
+	c.group = c.group[:0]
+	size := 0
+	for r := first; ; {
+		n := len(r.b.rep)
+		switch {
+		case len(c.group) > 0 && size+n > c.e.opts.MergeBytes:
+			c.carry = r
+			return
+		case !r.state.CompareAndSwap(requestQueued, requestTaken):
+			// The caller gave up while it was queued; the batch is the caller's again.
+		default:
+			if err := c.admit(r); err != nil {
+				r.done <- err
+				break
+			}
+			c.group = append(c.group, r)
+			size += n
+		}
+		select {
+		case r = <-c.queue:
+		default:
+			return
+		}
+	}
+}
+
+// admit decides whether r may be part of the next write; what it refuses fails alone.
+func (c *committer) admit(r *request) error {
+	if err := c.e.stoppedErrOrNil(); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotWritten, err)
+	}
+	if r.mode&Reclaim == 0 {
+		if err := c.e.disk.check(); err != nil {
+			return err
+		}
+	}
+	for _, s := range r.b.shards {
+		if shardState(s.state.Load()) == shardRetired {
+			return fmt.Errorf("%w: %s", ErrShardDropped, s.describe())
+		}
+		for _, before := range c.group {
+			for _, f := range before.b.flips {
+				// Retired by a batch ahead in this very group. Nothing may follow a flip of the same shard.
+				if f.retire == s || (f.activate != nil && f.activate.id == s.id && f.activate != s) {
+					return fmt.Errorf("%w: %s", ErrShardDropped, s.describe())
+				}
+			}
+		}
+	}
+	return r.b.check()
+}
+
+// write makes one write of the group and answers its callers.
+func (c *committer) write() {
+	e := c.e
+	e.checkBackground()
+	if err := e.stoppedErrOrNil(); err != nil {
+		c.answer(fmt.Errorf("%w: %w", ErrNotWritten, err))
+		return
+	}
+	sync := false
+	records := uint32(0)
+	for _, r := range c.group {
+		sync = sync || r.mode&Sync != 0
+		records += r.b.count
+	}
+	rep := c.representation(records)
+	began := time.Since(c.start)
+	if sync {
+		c.syncStart.Store(int64(began))
+	}
+	seq, err := c.handOver(rep, records, sync)
+	took := time.Since(c.start) - began
+	c.syncStart.Store(0)
+	if err != nil {
+		e.fail(err)
+		c.answer(fmt.Errorf("%w: %w", ErrUnknownOutcome, err))
+		return
+	}
+	if sync && seq > 0 {
+		if err := e.mark.set(seq); err != nil {
+			// The write is durable; only the detection of a later loss is weakened.
+			e.log.Warn("engine: the synced mark could not be written", "err", err)
+		}
+	}
+	e.counts.note(len(c.group), int(records), len(rep), sync, took)
+	for _, r := range c.group {
+		e.applyFlips(r.b.flips)
+	}
+	c.answer(nil)
+}
+
+// handOver writes rep, or only syncs when the group has no records.
+func (c *committer) handOver(rep []byte, records uint32, sync bool) (uint64, error) {
+	if records > 0 {
+		return c.e.writeRep(rep, sync)
+	}
+	if sync {
+		return 0, c.e.syncWAL()
+	}
+	return 0, nil
+}
+
+// representation returns the group as one batch: the batch's own bytes when it is alone.
+func (c *committer) representation(records uint32) []byte {
+	if len(c.group) == 1 {
+		rep := c.group[0].b.rep
+		binary.LittleEndian.PutUint32(rep[8:], records)
+		return rep
+	}
+	if cap(c.merged) < batchHeaderBytes {
+		c.merged = make([]byte, batchHeaderBytes, 64*kib)
+	}
+	c.merged = c.merged[:batchHeaderBytes]
+	clear(c.merged)
+	binary.LittleEndian.PutUint32(c.merged[8:], records)
+	for _, r := range c.group {
+		c.merged = append(c.merged, r.b.rep[batchHeaderBytes:]...)
+	}
+	return c.merged
+}
+
+func (c *committer) answer(err error) {
+	for i, r := range c.group {
+		c.group[i] = nil
+		r.done <- err
+	}
+	c.group = c.group[:0]
+}
+
+// refuseQueued answers what still waits after the stop.
+func (c *committer) refuseQueued() {
+	for {
+		select {
+		case r := <-c.queue:
+			if r.state.CompareAndSwap(requestQueued, requestTaken) {
+				r.done <- c.e.notWritten(nil)
+			}
+		default:
+			return
+		}
+	}
+}
+
+// oldestSync returns for how long the sync under way has been running, 0 when none is.
+func (c *committer) oldestSync() time.Duration {
+	began := c.syncStart.Load()
+	if began == 0 {
+		return 0
+	}
+	return time.Since(c.start) - time.Duration(began)
+}
+
+// fail stops the engine's writes for good with its first cause. Reads go on, so that an operator can
+// still export what is there.
+func (e *Engine) fail(cause error) {
+	if cause == nil {
+		return
+	}
+	if e.failure.CompareAndSwap(nil, &cause) {
+		e.log.Error("engine: writes stopped", "dir", e.dir, "err", cause)
+	}
+}
+
+// Err returns the error that made the engine stop writing, nil while it is healthy. After it only
+// reading, exporting and Close are of use; open the directory again to write.
+func (e *Engine) Err() error {
+	if p := e.failure.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// stoppedErrOrNil says why the engine takes no writes, nil when it does.
+func (e *Engine) stoppedErrOrNil() error {
+	if err := e.Err(); err != nil {
+		return fmt.Errorf("%w: writes stopped: %w", ErrClosed, err)
+	}
+	return e.closedErr()
+}
+
+// stoppedErr is stoppedErrOrNil with an error in any case.
+func (e *Engine) stoppedErr() error {
+	if err := e.stoppedErrOrNil(); err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: %s", ErrClosed, e.dir)
+}
+
+// closedErr returns ErrClosed once Close was called.
+func (e *Engine) closedErr() error {
+	if e.closing.Load() {
+		return fmt.Errorf("%w: %s", ErrClosed, e.dir)
+	}
+	return nil
+}
