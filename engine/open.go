@@ -16,7 +16,8 @@ import (
 //
 // Errors: ErrInUse, ErrNotAStore, ErrNoStore, ErrNewerFormat, ErrCorruption, ErrDataLoss,
 // ErrPermission, ErrDiskFull, ErrInvalid (options), each naming what is wrong and the way out. A
-// failed Open leaves the store as it was.
+// failed Open changes nothing but what RocksDB's own recovery does; when that recovery lacks synced
+// writes, the logs as they were found are kept beside it.
 func Open(dir string, opts *Options) (_ *Engine, err error) {
 	o, err := opts.withDefaults()
 	if err != nil {
@@ -118,7 +119,7 @@ func (e *Engine) openRocksDB(exists bool) error {
 		e.log.Warn("engine: the synced mark is missing or unreadable; a loss of synced writes could not be noticed", "dir", e.dir)
 	}
 	if err := saveWAL(e.dir); err != nil {
-		return err
+		e.log.Warn("engine: the write-ahead logs could not be linked aside before recovery", "err", err)
 	}
 	cfOpts := make([]*grocksdb.Options, len(names))
 	for i := range cfOpts {
@@ -156,6 +157,9 @@ func (e *Engine) openRocksDB(exists bool) error {
 			return err
 		}
 		e.log.Error("engine: going on without synced writes, as asked", "err", err)
+		if err := keepLostWAL(e.dir, recovered); err != nil {
+			return err
+		}
 		if err := mark.set(recovered); err != nil {
 			return err
 		}

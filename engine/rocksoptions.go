@@ -1,6 +1,9 @@
 package engine
 
-import "github.com/linxGnu/grocksdb"
+import (
+	"github.com/linxGnu/grocksdb"
+	"golang.org/x/sys/unix"
+)
 
 const (
 	bloomBitsPerKey = 10
@@ -35,7 +38,7 @@ func (e *Engine) buildOptions() *grocksdb.Options {
 	opts.SetDbWriteBufferSize(uint64(o.MemtableBytes))
 	opts.SetWriteBufferSize(uint64(o.ShardMemtableBytes))
 	opts.SetArenaBlockSize(arenaBlockBytes)
-	opts.SetMaxOpenFiles(o.MaxOpenFiles)
+	opts.SetMaxOpenFiles(openFiles(o.MaxOpenFiles))
 	opts.SetMaxBackgroundJobs(o.BackgroundJobs)
 	opts.SetLevelCompactionDynamicLevelBytes(true)
 	opts.SetBytesPerSync(1 << 20)
@@ -62,4 +65,14 @@ func (e *Engine) buildOptions() *grocksdb.Options {
 	e.cache = cache
 	e.owned = append(e.owned, cache.Destroy, table.Destroy, opts.Destroy)
 	return opts
+}
+
+// openFiles keeps RocksDB to half of the process's limit: a table file that cannot be opened would
+// count as a read error, and those stop the engine.
+func openFiles(want int) int {
+	var lim unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
+		return want
+	}
+	return int(min(uint64(want), max(lim.Cur/2, 32)))
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -104,7 +105,8 @@ func writeSyncMark(dir string, seq uint64) error {
 }
 
 // saveWAL links the write-ahead logs of dir into PLEIADES.wal before RocksDB replays and removes
-// them, so that a recovery which turns out to lack synced writes has destroyed nothing.
+// them, so that a recovery which turns out to lack synced writes has destroyed nothing. A file
+// system without hard links goes without: the loss is noticed all the same.
 func saveWAL(dir string) error {
 	logs, err := filepath.Glob(filepath.Join(dir, "*.log"))
 	if err != nil || len(logs) == 0 {
@@ -119,6 +121,16 @@ func saveWAL(dir string) error {
 		if err := os.Link(log, filepath.Join(saved, filepath.Base(log))); err != nil && !errors.Is(err, os.ErrExist) {
 			return fsError("link "+log, err)
 		}
+	}
+	return nil
+}
+
+// keepLostWAL sets the linked logs of an accepted loss aside, where later openings leave them alone.
+func keepLostWAL(dir string, recovered uint64) error {
+	kept := filepath.Join(dir, savedWALName+".lost-"+strconv.FormatUint(recovered, 10))
+	err := os.Rename(filepath.Join(dir, savedWALName), kept)
+	if err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, os.ErrExist) {
+		return fsError("rename "+savedWALName, err)
 	}
 	return nil
 }
