@@ -21,7 +21,8 @@
 //  4. Every package has a package comment in doc.go that `go doc` shows, and an Example with an Output comment; every
 //     exported name is documented.
 //  5. Formats use explicit numbers, never iota: inserting a line must not renumber what lies on disk.
-//  6. Tests do not call time.Sleep: it makes them slow on good days and wrong on bad ones.
+//  6. Tests do not call time.Sleep, except in a synctest bubble, where time is virtual: it makes them slow on good days
+//     and wrong on bad ones.
 //  7. No file names a directory of one machine, or the address of a package mirror.
 //  8. Files are short: 400 lines, tests 600; longer ones are listed with their reason.
 //

@@ -81,10 +81,10 @@ func walkGo(t *testing.T, fn func(rel string, fset *token.FileSet, file *ast.Fil
 	})
 }
 
-// find reports the position of the first node that matches, or NoPos.
-func find(file *ast.File, match func(ast.Node) bool) token.Pos {
+// find returns the position of the first node that matches, or NoPos.
+func find(in ast.Node, match func(ast.Node) bool) token.Pos {
 	pos := token.NoPos
-	ast.Inspect(file, func(n ast.Node) bool {
+	ast.Inspect(in, func(n ast.Node) bool {
 		if n != nil && pos == token.NoPos && match(n) {
 			pos = n.Pos()
 		}
@@ -93,13 +93,25 @@ func find(file *ast.File, match func(ast.Node) bool) token.Pos {
 	return pos
 }
 
-func isSleep(n ast.Node) bool {
+func isSelector(n ast.Node, pkg, name string) bool {
 	sel, ok := n.(*ast.SelectorExpr)
-	if !ok || sel.Sel.Name != "Sleep" {
+	if !ok || sel.Sel.Name != name {
 		return false
 	}
 	x, ok := sel.X.(*ast.Ident)
-	return ok && x.Name == "time"
+	return ok && x.Name == pkg
+}
+
+// sleeps returns the position of a call of time.Sleep in a function that has no bubble of testing/synctest, in which
+// time is virtual and sleeping costs nothing.
+func sleeps(file *ast.File) token.Pos {
+	for _, decl := range file.Decls {
+		pos := find(decl, func(n ast.Node) bool { return isSelector(n, "time", "Sleep") })
+		if pos != token.NoPos && find(decl, func(n ast.Node) bool { return isSelector(n, "synctest", "Test") }) == token.NoPos {
+			return pos
+		}
+	}
+	return token.NoPos
 }
 
 func isIota(n ast.Node) bool {
@@ -120,7 +132,7 @@ func TestNoSleepInTests(t *testing.T) {
 		if !strings.HasSuffix(rel, "_test.go") {
 			return
 		}
-		if pos := find(file, isSleep); pos != token.NoPos {
+		if pos := sleeps(file); pos != token.NoPos {
 			t.Errorf("%v: time.Sleep in a test: wait for a condition, or use testing/synctest or a manual clock",
 				fset.Position(pos))
 		}
@@ -304,8 +316,16 @@ func TestTheScansBite(t *testing.T) {
 	if find(file, isIota) == token.NoPos {
 		t.Error("iota not seen")
 	}
-	if find(file, isSleep) == token.NoPos {
+	if sleeps(file) == token.NoPos {
 		t.Error("time.Sleep not seen")
+	}
+	virtual, err := parser.ParseFile(token.NewFileSet(), "y.go",
+		"package x\n\nfunc G() { synctest.Test(nil, func() { time.Sleep(1) }) }\n", parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sleeps(virtual) != token.NoPos {
+		t.Error("time.Sleep in a synctest bubble counts")
 	}
 	var names []string
 	for _, decl := range file.Decls {
