@@ -26,8 +26,9 @@ type IterOptions struct {
 	KeysOnly bool
 	// Suffix, when not empty, leaves out every row whose key does not end in it. A key's stem is the key
 	// without its last len(Suffix) bytes; after 8 rows of one stem in a row were left out, the rest of
-	// the stem's rows is passed by one seek. That needs the rows of a stem to be contiguous, which holds
-	// when no stem is a prefix of another one (as in package keys); otherwise rows may be missed. Copied.
+	// the stem's rows is passed by one seek. That needs the rows of a stem to be contiguous and no row's
+	// suffix to begin with 0xFF, both of which hold for package keys; otherwise rows may be missed.
+	// Copied.
 	Suffix []byte
 	// LongScan is for reading much more than a few thousand rows: read ahead from disk, and do not push
 	// what others use out of the block cache.

@@ -126,13 +126,18 @@ struct ple_iter {
     int ahead = Slice(suffix).compare(tail);
     target = stem;
     if (forward) {
+      // When the stem's wanted row is behind us, go behind all of its rows: no suffix begins with
+      // 0xFF. (Stems may: "k\0" and "k\0\xFF\0" are those of the keys "k" and "k\0".)
       if (ahead > 0) {
         target += suffix;
-      } else {  // the stem's wanted row is behind us: go behind its last possible one
-        target.append(suffix.size(), '\xff');
-        target.push_back('\0');
+      } else {
+        target.push_back('\xff');
       }
-      it->Seek(target);
+      if (key.compare(target) >= 0) {  // one does, against the contract: never go back
+        step();
+      } else {
+        it->Seek(target);
+      }
     } else {
       if (ahead < 0) target += suffix;
       it->SeekForPrev(target);
