@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -407,8 +408,8 @@ func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &Engine{dir: "d", log: smallOptions().Logger}
 		e.commits = &committer{e: e, start: time.Now()}
-		var stalls, recoveries int
-		o := &WatchOptions{OnStall: func(time.Duration) { stalls++ }, OnRecover: func() { recoveries++ }}
+		var stalls, recoveries atomic.Int64
+		o := &WatchOptions{OnStall: func(time.Duration) { stalls.Add(1) }, OnRecover: func() { recoveries.Add(1) }}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- e.Watch(ctx, o) }()
@@ -423,19 +424,19 @@ func TestWatch(t *testing.T) {
 		age(true)
 		time.Sleep(1900 * time.Millisecond)
 		synctest.Wait()
-		if stalls != 0 {
+		if stalls.Load() != 0 {
 			t.Fatal("stall reported too early")
 		}
 		time.Sleep(600 * time.Millisecond)
 		synctest.Wait()
-		if stalls != 1 {
-			t.Fatalf("%d stalls reported", stalls)
+		if stalls.Load() != 1 {
+			t.Fatalf("%d stalls reported", stalls.Load())
 		}
 		age(false)
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if recoveries != 1 {
-			t.Fatalf("%d recoveries reported", recoveries)
+		if recoveries.Load() != 1 {
+			t.Fatalf("%d recoveries reported", recoveries.Load())
 		}
 		age(true)
 		time.Sleep(11 * time.Second)
