@@ -14,8 +14,8 @@ type Clock struct {
 	opts       Options
 	startBound Timestamp // what the store held when the clock was made
 
-	closeOnce sync.Once
-	closeErr  error
+	closeDone chan struct{} // closed when Close is through
+	closeErr  error         // set before closeDone is closed
 
 	mu struct {
 		sync.Mutex // never held while the BoundStore works
@@ -26,10 +26,12 @@ type Clock struct {
 		extending chan struct{} // not nil while a bound is being stored; closed when it is done
 		closed    bool
 
-		read     bool          // prevWall and prevMono are set
-		prevWall int64         // latest reading of the wall clock
-		prevMono time.Duration // and of the monotonic one
-		jump     time.Duration // not 0: unacknowledged step forward of the wall clock
+		read     bool  // prevWall is set
+		prevWall int64 // latest reading of the wall clock
+
+		based    bool          // baseWall and baseMono are set; only with MaxJump
+		baseWall int64         // latest wall time, read or issued, that was not part of a jump
+		baseMono time.Duration // the monotonic clock then
 
 		stats Stats
 	}
@@ -59,7 +61,7 @@ func NewClock(opts *Options) (*Clock, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Clock{opts: o}
+	c := &Clock{opts: o, closeDone: make(chan struct{})}
 	if o.Bound == nil {
 		return c, nil
 	}
@@ -70,12 +72,14 @@ func NewClock(opts *Options) (*Clock, error) {
 	if bound.WallNanos < 0 {
 		return nil, fmt.Errorf("hlc: load the bound: %w: %d", ErrBadTimestamp, bound.WallNanos)
 	}
-	wall := nanosOf(o.Wall())
-	if bound.WallNanos > addNanos(wall, o.MaxOffset) && !o.AcceptBound {
+	// BoundAhead on top: the bound may be MaxOffset ahead after a crash, and the wall clock may have
+	// been corrected a little since.
+	wall, tolerated := nanosOf(o.Wall()), o.MaxOffset+o.BoundAhead
+	if bound.WallNanos > addNanos(wall, tolerated) && !o.AcceptBound {
 		return nil, fmt.Errorf("%w: the bound %s is %v ahead of the wall clock, which reads %s; at most %v is allowed: "+
 			"set the wall clock, wait that long, or accept the bound", ErrClockBehind,
 			bound.Time().Format(time.RFC3339Nano), time.Duration(bound.WallNanos-wall),
-			time.Unix(0, wall).UTC().Format(time.RFC3339Nano), o.MaxOffset)
+			time.Unix(0, wall).UTC().Format(time.RFC3339Nano), tolerated)
 	}
 	c.startBound = bound
 	c.mu.bound = bound
@@ -122,12 +126,12 @@ func (c *Clock) Stats() Stats {
 	return s
 }
 
-// AcknowledgeJump says that the wall clock is right after a step forward, and lets the clock go on
-// from its new time. Without a step it does nothing.
+// AcknowledgeJump says that the wall clock is right as it is now, after a step forward, and lets the
+// clock go on from there. Without a step it changes nothing.
 func (c *Clock) AcknowledgeJump() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.mu.jump = 0
+	c.mu.based = false // the next reading is the new base
 }
 
 // WaitBound returns when the wall clock has passed the bound that the clock started with: every
@@ -139,12 +143,12 @@ func (c *Clock) WaitBound(ctx context.Context) error {
 		until = addNanos(until, 1)
 	}
 	for {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
 		d := time.Duration(until - nanosOf(c.opts.Wall()))
 		if d <= 0 {
 			return nil
+		}
+		if err := ctx.Err(); err != nil {
+			return err
 		}
 		if err := c.opts.Wait(ctx, d); err != nil {
 			return err
@@ -156,18 +160,23 @@ func (c *Clock) WaitBound(ctx context.Context) error {
 // fail with ErrClosed; a second Close returns what the first did. When StoreBound fails, the bound
 // that is stored stays: it is safe, and up to BoundAhead further ahead.
 func (c *Clock) Close() error {
-	c.closeOnce.Do(func() { c.closeErr = c.close() })
+	c.mu.Lock()
+	first, extending := !c.mu.closed, c.mu.extending
+	c.mu.closed = true // nobody issues timestamps or starts another extension
+	c.mu.Unlock()
+	if first {
+		if extending != nil {
+			<-extending
+		}
+		c.closeErr = c.storeExact()
+		close(c.closeDone)
+	}
+	<-c.closeDone
 	return c.closeErr
 }
 
-func (c *Clock) close() error {
-	c.mu.Lock()
-	c.mu.closed = true // nobody starts another extension
-	extending := c.mu.extending
-	c.mu.Unlock()
-	if extending != nil {
-		<-extending
-	}
+// storeExact stores the bound right above the last timestamp, if this clock raised it at all.
+func (c *Clock) storeExact() error {
 	c.mu.Lock()
 	dirty, exact := c.mu.dirty, c.mu.last.Next()
 	c.mu.Unlock()

@@ -24,8 +24,9 @@
 //     moment. A clock starts at its bound, so invariant 1 holds across kill -9, without any waiting.
 //  3. A remote timestamp further than MaxOffset ahead of the wall clock is refused and changes
 //     nothing, so one node with a broken clock cannot carry the others along.
-//  4. The bound stays at most MaxOffset ahead of the wall clock (but for one nanosecond where a
-//     timestamp needs it), so a crash never makes the next start fail, however often it happens.
+//  4. The bound is stored at most MaxOffset ahead of the wall clock (and a nanosecond more where a
+//     timestamp needs it), and a start tolerates MaxOffset + BoundAhead: however often a process
+//     crashes, its next start works, and its timestamps are ones that its peers accept.
 //
 // # The bound
 //
@@ -48,7 +49,7 @@
 // and the clock falls back to the wall clock alone.
 //
 // HAZARD (wall clock set back while stopped): the clock refuses to start (ErrClockBehind) when the
-// bound is more than MaxOffset ahead of the wall clock. While it runs, a wall clock that is set back
+// bound is more than MaxOffset + BoundAhead ahead of the wall clock. While it runs, a wall clock that is set back
 // makes it stand still and count in the logical part; timestamps still only grow.
 //
 // HAZARD (wall clock set forward): timestamps follow it, and can never come back. With

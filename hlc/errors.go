@@ -24,8 +24,8 @@ var (
 
 // The wall clock of this machine is wrong: no marker of base tells a caller what to do about that.
 var (
-	// ErrClockBehind says that the persisted bound is more than MaxOffset ahead of the wall clock:
-	// the wall clock was set back since the last run, or ran ahead then. The way out: set the wall
+	// ErrClockBehind says that the persisted bound is more than MaxOffset + BoundAhead ahead of the
+	// wall clock: the wall clock was set back since the last run, or ran ahead then. The way out: set the wall
 	// clock, or wait until it has passed the bound, or start with Options.AcceptBound.
 	ErrClockBehind = errors.New("hlc: the wall clock is behind the persisted bound")
 	// ErrClockJump says that the wall clock stepped forward by more than MaxJump. Nothing was issued

@@ -124,36 +124,24 @@ func (c *Clock) extend(target Timestamp) error {
 // readWallLocked reads the wall clock, in nanoseconds, and watches for steps.
 func (c *Clock) readWallLocked() (int64, error) {
 	wall := nanosOf(c.opts.Wall())
-	var mono time.Duration
-	if c.opts.MaxJump > 0 {
-		mono = c.opts.Monotonic()
-		if c.mu.read {
-			elapsed := mono - c.mu.prevMono
-			c.watchLocked(time.Duration(wall-c.mu.prevWall)-elapsed, elapsed)
-		}
-	}
 	if c.mu.read && wall < c.mu.prevWall {
 		c.mu.stats.BackwardSteps++
 	}
-	c.mu.read, c.mu.prevWall, c.mu.prevMono = true, wall, mono
-	if c.mu.jump != 0 {
-		return 0, fmt.Errorf("%w by %v, more than the %v allowed: set it back, or acknowledge the jump",
-			ErrClockJump, c.mu.jump, c.opts.MaxJump)
+	c.mu.read, c.mu.prevWall = true, wall
+	if c.opts.MaxJump == 0 {
+		return wall, nil
 	}
-	return wall, nil
-}
-
-// watchLocked takes in that the wall clock moved by step more than the elapsed time. A step forward
-// beyond MaxJump stops the clock; steps back while it is stopped may let it go again.
-func (c *Clock) watchLocked(step, elapsed time.Duration) {
-	if c.mu.jump == 0 {
-		if step > c.opts.MaxJump+elapsed/driftAllowance {
-			c.mu.jump = step
+	mono := c.opts.Monotonic()
+	if c.mu.based {
+		elapsed := mono - c.mu.baseMono
+		jump := time.Duration(wall-c.mu.baseWall) - elapsed
+		if jump > c.opts.MaxJump+elapsed/driftAllowance {
+			// The base stays, so that setting the wall clock back is seen too.
+			return 0, fmt.Errorf("%w by %v, more than the %v allowed: set it back, or acknowledge the jump",
+				ErrClockJump, jump, c.opts.MaxJump)
 		}
-		return
 	}
-	c.mu.jump += step
-	if c.mu.jump <= c.opts.MaxJump {
-		c.mu.jump = 0
-	}
+	// A wall clock that was set back and then right again only returns to what was issued already.
+	c.mu.based, c.mu.baseWall, c.mu.baseMono = true, max(wall, c.mu.last.WallNanos), mono
+	return wall, nil
 }

@@ -40,8 +40,8 @@ type Options struct {
 	// Wait blocks for d by Wall's time or until ctx ends, and then returns ctx.Err(). It may return
 	// early. nil means a timer.
 	Wait func(ctx context.Context, d time.Duration) error
-	// MaxOffset is how far ahead of the wall clock a remote timestamp, and the bound at the start,
-	// may be. 0 means 500 ms; at most 24 h.
+	// MaxOffset is how far ahead of the wall clock a remote timestamp may be, and together with
+	// BoundAhead the bound at the start. 0 means 500 ms; at most 24 h.
 	MaxOffset time.Duration
 	// Bound keeps the upper bound; nil means that timestamps may repeat after a restart.
 	Bound BoundStore
@@ -49,8 +49,7 @@ type Options struct {
 	// about every half of that. 0 means 250 ms, or half of MaxOffset where that is less; at most
 	// MaxOffset.
 	BoundAhead time.Duration
-	// AcceptBound starts the clock although its bound is more than MaxOffset ahead of the wall
-	// clock. Timestamps go on from the bound; peers refuse them until the wall clock is near.
+	// AcceptBound starts the clock however far its bound is ahead of the wall clock. Timestamps go on from the bound; peers refuse them until the wall clock is near.
 	AcceptBound bool
 	// MaxJump is how far the wall clock may step forward between two readings, against the
 	// monotonic clock, before the clock stops with ErrClockJump. 0 means any; at most 24 h.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -117,6 +118,34 @@ func TestEveryTruncationFails(t *testing.T) {
 				errorName(t, err)
 			}
 		}
+	}
+}
+
+// TestEverySuffix tries all suffixes: 256 tags behind '.', 254 slots and one latest are known.
+func TestEverySuffix(t *testing.T) {
+	stem := keys.AppendStem(nil, 1, []byte("a"))
+	kinds := map[keys.Kind]int{}
+	for suffix := range 1 << 16 {
+		delimiter, tag := byte(suffix>>8), byte(suffix)
+		r, err := keys.Parse(nil, append(slices.Clip(stem), delimiter, tag))
+		if err == nil {
+			kinds[r.Kind]++
+			continue
+		}
+		want := "ErrUnknownDelimiter"
+		switch delimiter {
+		case keys.DelimVersion, keys.DelimLatest:
+			want = "ErrUnknownTag"
+		case 0xFF:
+			want = "ErrNoTerminator" // the 0x00 in front of it is an escape
+		}
+		if got := errorName(t, err); got != want {
+			t.Errorf("suffix %x %x: %s, want %s", delimiter, tag, got, want)
+		}
+	}
+	want := map[keys.Kind]int{keys.KindDescriptor: 1, keys.KindReserved: 255, keys.KindVersion: 254, keys.KindLatest: 1}
+	if !maps.Equal(kinds, want) {
+		t.Errorf("accepted suffixes by kind: %v, want %v", kinds, want)
 	}
 }
 
