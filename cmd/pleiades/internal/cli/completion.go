@@ -1,0 +1,36 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/shieldmaidens/pleiades/base"
+	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/exit"
+)
+
+func (a *App) completion(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:   "completion bash|zsh|fish|powershell",
+		Short: "Write a completion script for a shell",
+		Example: lines(
+			"source <(pleiades completion bash)",
+			`pleiades completion zsh > "${fpath[1]}/_pleiades"`,
+			"pleiades completion fish | source",
+		),
+		Args:      cobra.ExactArgs(1),
+		ValidArgs: []string{"bash", "zsh", "fish", "powershell"},
+		RunE: func(_ *cobra.Command, args []string) error {
+			a.started = true
+			switch args[0] {
+			case "bash":
+				return root.GenBashCompletionV2(a.Out, true)
+			case "zsh":
+				return root.GenZshCompletion(a.Out)
+			case "fish":
+				return root.GenFishCompletion(a.Out, true)
+			case "powershell":
+				return root.GenPowerShellCompletionWithDesc(a.Out)
+			}
+			return exit.New(exit.Usage, "use bash, zsh, fish or powershell", "%w: no completion for %q", base.ErrInvalid, args[0])
+		},
+	}
+}

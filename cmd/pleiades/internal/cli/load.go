@@ -1,0 +1,233 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/shieldmaidens/pleiades/base"
+	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/exit"
+	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/output"
+	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/progress"
+	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/record"
+)
+
+// shownErrors is how many bad records are written to standard error one by one.
+const shownErrors = 20
+
+// loader is one run of kv load.
+type loader struct {
+	a      *App
+	s      *session
+	f      *loadFlags
+	in     *loadInput
+	src    record.Source
+	format record.Format
+	bar    *progress.Bar
+
+	key      []byte   // of the progress record
+	digest   digester // of the records that were consumed: committed, unchanged or refused
+	batch    loadBatch
+	known    knownVersions
+	remember bool // a progress record lies in the store
+
+	loaded, unchanged, skipped, resumed int64
+	bad                                 []int64 // line numbers
+}
+
+// load runs kv load.
+func (a *App) load(ctx context.Context, arg string, f *loadFlags) (err error) {
+	in, err := a.openInput(ctx, arg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, in.Close()) }()
+	return a.withStore(ctx, write, func(s *session) error {
+		l := &loader{a: a, s: s, f: f, in: in}
+		start := a.now()
+		if err := l.open(); err != nil {
+			return inputFix(err)
+		}
+		l.bar = a.bar("loading", in.size, "B")
+		err := l.run(ctx)
+		l.bar.Clear()
+		return errors.Join(l.report(a.now().Sub(start)), err)
+	})
+}
+
+// open opens the source, behind the records that an interrupted run has loaded.
+func (l *loader) open() error {
+	if err := l.source(); err != nil {
+		return err
+	}
+	l.key = l.a.progressKey(l.in.name, l.format, l.f)
+	p, err := l.a.readProgress(l.s.eng, l.key)
+	if err != nil {
+		return err
+	}
+	l.remember = p != nil
+	if p == nil || l.f.noResume {
+		return l.in.settle()
+	}
+	same, err := l.skip(p)
+	if err != nil {
+		return err
+	}
+	if same {
+		l.resumed = int64(p.records)
+		l.a.note("going on behind %d records that an interrupted run loaded (--no-resume starts over)", p.records)
+		return l.in.settle()
+	}
+	l.a.note("an interrupted run loaded another input under this name: starting from the beginning")
+	l.bad, l.digest = nil, digester{}
+	if err := l.in.rewind(); err != nil {
+		return err
+	}
+	return l.source()
+}
+
+func (l *loader) source() (err error) {
+	if l.src == nil && l.in.pipe != nil {
+		if err := l.in.keep(); err != nil {
+			return err
+		}
+	}
+	l.src, l.format, err = record.Open(l.in, record.Options{
+		Format: record.Format(l.f.format), Key: l.f.template, ValueField: l.f.valueField, MaxBytes: l.f.maxBytes,
+	})
+	return err
+}
+
+// skip reads the records that p counts and reports whether they are the same.
+func (l *loader) skip(p *loadProgress) (same bool, err error) {
+	for l.digest.n < p.records {
+		r, err := l.src.Next()
+		var bad *record.Bad
+		switch {
+		case errors.As(err, &bad):
+			l.bad = append(l.bad, bad.Line)
+		case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+			return false, err
+		case err != nil:
+			return false, nil // shorter, or damaged: whatever it is, the reading from the start tells
+		default:
+			l.digest.add(r.Key, r.Value, r.Version)
+		}
+	}
+	return l.digest.sum == p.digest, nil
+}
+
+// run loads the rest of the source. What was collected is committed whatever ends the loop.
+func (l *loader) run(ctx context.Context) error {
+	for {
+		err := ctx.Err()
+		var r record.Record
+		if err == nil {
+			r, err = l.src.Next()
+		}
+		var bad *record.Bad
+		switch {
+		case err == nil:
+			l.batch.add(r)
+			if l.batch.full(l.f.batch) {
+				if err := l.flush(ctx, false); err != nil {
+					return err
+				}
+			}
+		case errors.As(err, &bad):
+			if stop := l.badRecord(bad); stop != nil {
+				return l.stop(ctx, stop)
+			}
+		case errors.Is(err, io.EOF):
+			return l.flush(ctx, true)
+		default:
+			return l.stop(ctx, inputFix(err))
+		}
+		l.bar.Set(l.in.read, fmt.Sprintf("%d records", l.digest.n+uint64(len(l.batch.items))))
+	}
+}
+
+// stop commits what was collected and returns why the load ended early.
+func (l *loader) stop(ctx context.Context, why error) error {
+	return errors.Join(why, l.flush(ctx, false))
+}
+
+// badRecord notes a bad record and returns the error that ends the load, if it does.
+func (l *loader) badRecord(bad *record.Bad) error {
+	l.bad = append(l.bad, bad.Line)
+	if l.f.onError == "stop" {
+		return exit.New(exit.Failure, "correct it and run the same command again: it goes on where it stopped; or leave bad records out: --on-error skip", "%w", bad)
+	}
+	if n := len(l.bad); n <= shownErrors {
+		l.bar.Clear()
+		l.a.note("bad: %s", oneLine(bad.Error()))
+		if n == shownErrors {
+			l.a.note("bad: further ones are only counted")
+		}
+	}
+	if l.f.maxErrors > 0 && len(l.bad) >= l.f.maxErrors {
+		return exit.New(exit.Failure, "check the input, or allow more: --max-errors N", "%w: %d bad records, the last in %w", base.ErrInvalid, len(l.bad), bad)
+	}
+	return nil
+}
+
+// inputFix adds the way out of what reading an input can meet.
+func inputFix(err error) error {
+	if errors.Is(err, base.ErrCorruption) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return exit.WithFix(err, "the input is damaged: take the dump again; what was read in front of the damage is loaded")
+	}
+	return err
+}
+
+// report prints what was done.
+func (l *loader) report(took time.Duration) error {
+	p := l.a.out()
+	if !p.Structured() {
+		line := fmt.Sprintf("loaded %d, unchanged %d, bad %d", l.loaded, l.unchanged, len(l.bad))
+		if l.resumed > 0 {
+			line += fmt.Sprintf(", loaded before %d", l.resumed)
+		}
+		if l.skipped > 0 {
+			line += fmt.Sprintf(", deletions of nothing %d", l.skipped)
+		}
+		if n := len(l.bad); n > 0 {
+			line += " (line" + plural(n) + " " + numbers(l.bad) + ")"
+		}
+		return p.Line(line)
+	}
+	list := make([]int, min(len(l.bad), shownBad))
+	for i := range list {
+		list[i] = int(l.bad[i])
+	}
+	return p.Object(output.Row{
+		output.F("format", string(l.format)), output.F("loaded", l.loaded), output.F("unchanged", l.unchanged), output.F("bad", len(l.bad)),
+		output.F("bad_lines", list), output.F("loaded_before", l.resumed), output.F("skipped_deletions", l.skipped),
+		output.F("seconds", float64(took.Milliseconds())/1000),
+	})
+}
+
+// shownBad is how many line numbers a report lists.
+const shownBad = 100
+
+func plural(n int) string {
+	if n == 1 {
+		return ""
+	}
+	return "s"
+}
+
+func numbers(lines []int64) string {
+	s := ""
+	for i, n := range lines {
+		if i == shownErrors {
+			return s + ", …"
+		}
+		if i > 0 {
+			s += ", "
+		}
+		s += fmt.Sprint(n)
+	}
+	return s
+}

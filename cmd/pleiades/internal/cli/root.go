@@ -1,0 +1,104 @@
+package cli
+
+import (
+	"context"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/shieldmaidens/pleiades/base"
+	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/exit"
+)
+
+// helpTemplate leads with the examples: they answer most questions.
+const helpTemplate = `{{if .HasExample}}Examples:
+{{.Example}}
+
+{{end}}{{with (or .Long .Short)}}{{. | trimTrailingWhitespaces}}
+
+{{end}}{{if or .Runnable .HasSubCommands}}{{.UsageString}}{{end}}`
+
+const usageTemplate = `Usage:{{if .Runnable}}
+  {{.UseLine}}{{end}}{{if .HasAvailableSubCommands}}
+  {{.CommandPath}} COMMAND
+
+Commands:{{range .Commands}}{{if .IsAvailableCommand}}
+  {{rpad .Name .NamePadding }} {{.Short}}{{end}}{{end}}{{end}}{{if .HasAvailableLocalFlags}}
+
+Flags:
+{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}{{if .HasAvailableInheritedFlags}}
+
+Global flags:
+{{.InheritedFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}
+`
+
+// root builds the whole tree of commands.
+func (a *App) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "pleiades",
+		Short: "Pleiades: a versioned key-value store",
+		Long: `Pleiades: a versioned key-value store. Every put makes a new version of its key; up to 255 are kept.
+
+Keys and values are bytes: plain text, 'quoted' with \xNN escapes, 0x61 in hexadecimal, b64:YQ== in base64;
+a value can also be - for standard input or @FILE. Standard output carries data only.
+
+Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 conflict, 5 unavailable (try again), 6 denied,
+7 check failed, 130 interrupted.`,
+		Example: `  export PLEIADES_DIR=data
+  pleiades kv put greeting hello
+  pleiades kv get greeting
+  pleiades kv history greeting`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			return a.resolve(cmd)
+		},
+	}
+	declareSettings(root)
+	root.SetHelpTemplate(helpTemplate)
+	root.SetUsageTemplate(usageTemplate)
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.AddCommand(a.kv(), a.shardGroup(), a.keysGroup(), a.configCommand(), a.version(), a.completion(root))
+	root.SetHelpCommand(&cobra.Command{Use: "no-help", Hidden: true}) // --help is the one way
+	finish(root)
+	return root
+}
+
+// finish gives every group its answer to a missing or unknown command.
+func finish(cmd *cobra.Command) {
+	for _, c := range cmd.Commands() {
+		finish(c)
+	}
+	if !cmd.HasSubCommands() || cmd.Runnable() {
+		return
+	}
+	cmd.Args = cobra.ArbitraryArgs
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return cmd.Help()
+		}
+		fix := "see: " + cmd.CommandPath() + " --help"
+		cmd.SuggestionsMinimumDistance = 2
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			fix = "did you mean: " + cmd.CommandPath() + " " + strings.Join(near, ", or "+cmd.CommandPath()+" ")
+		}
+		return exit.New(exit.Usage, fix, "%w: %q is no command", base.ErrInvalid, args[0])
+	}
+}
+
+// run wraps the code of a command: with the time limit, and so that Run can tell its errors from cobra's.
+func (a *App) run(fn func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		a.started = true
+		ctx := cmd.Context()
+		if d := a.timeout(); d > 0 {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, d)
+			defer cancel()
+		}
+		return fn(ctx, args)
+	}
+}
+
+// lines joins the examples of a command.
+func lines(examples ...string) string { return "  " + strings.Join(examples, "\n  ") }

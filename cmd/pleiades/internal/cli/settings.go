@@ -1,0 +1,139 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/shieldmaidens/pleiades/base"
+	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/config"
+	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/exit"
+	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/output"
+	"github.com/shieldmaidens/pleiades/engine"
+	"github.com/shieldmaidens/pleiades/keys"
+)
+
+// settings are the global flags that can also come from the environment and from files.
+var settings = []config.Setting{
+	{Name: "dir", Help: "directory of the store"},
+	{Name: "bucket", Default: "1", Help: "bucket number", Check: positive},
+	{Name: "shard", Default: "1001", Help: "shard number", Check: positive},
+	{Name: "output", Help: "table, json, jsonl, yaml or raw (default: table on a terminal, else what pipes well)", Check: checkOutput},
+	{Name: "timeout", Default: "0s", Help: "give up after this time (0s: never)", Check: checkDuration},
+	{Name: "quiet", Default: "false", Help: "no notes, no progress", Check: checkBool},
+	{Name: "verbose", Default: "false", Help: "log what the store does", Check: checkBool},
+	{Name: "no-color", Default: "false", Help: "no colours", Check: checkBool},
+	{Name: "yes", Default: "false", Help: "answer yes to every question", Check: checkBool},
+	{Name: "accept-data-loss", Default: "false", Help: "open a store that lost synced writes; what is left becomes the truth", Check: checkBool},
+}
+
+// shorthands of the global flags.
+var shorthands = map[string]string{"bucket": "B", "output": "o", "quiet": "q", "verbose": "v"}
+
+func positive(s string) error {
+	if n, err := strconv.ParseUint(s, 10, 64); err != nil || n == 0 {
+		return fmt.Errorf("%q is no number from 1", s)
+	}
+	return nil
+}
+
+func checkOutput(s string) error {
+	_, err := output.ParseFormat(s)
+	return err
+}
+
+func checkDuration(s string) error {
+	d, err := time.ParseDuration(s)
+	if err == nil && d < 0 {
+		err = errors.New("a negative time")
+	}
+	return err
+}
+
+func checkBool(s string) error {
+	if s != "true" && s != "false" {
+		return fmt.Errorf("%q is neither true nor false", s)
+	}
+	return nil
+}
+
+// declareSettings adds the global flags to the root command. Their values are read through the
+// configuration only, so that a flag's default never hides a variable.
+func declareSettings(root *cobra.Command) {
+	fs := root.PersistentFlags()
+	for _, s := range settings {
+		usage := s.Help + " [" + s.Env() + "]"
+		if s.Default == "false" {
+			fs.BoolP(s.Name, shorthands[s.Name], false, usage)
+			continue
+		}
+		fs.StringP(s.Name, shorthands[s.Name], s.Default, usage)
+	}
+	fs.String("config", "", "settings file [PLEIADES_CONFIG]")
+	fs.String("context", "", "name of a context file in the user's configuration directory [PLEIADES_CONTEXT]")
+}
+
+// resolve reads the settings for cmd.
+func (a *App) resolve(cmd *cobra.Command) error {
+	given := func(name string) (string, bool) {
+		f := cmd.Flags().Lookup(name)
+		if f == nil || !f.Changed {
+			return "", false
+		}
+		return f.Value.String(), true
+	}
+	named := func(name, env string) string {
+		if v, ok := given(name); ok {
+			return v
+		}
+		v, _ := a.Env(env)
+		return v
+	}
+	src := config.Sources{Flag: given, Env: a.Env}
+	if path := named("config", "PLEIADES_CONFIG"); path != "" {
+		src.Files = append(src.Files, config.File{Path: path})
+	}
+	if name := named("context", "PLEIADES_CONTEXT"); name != "" {
+		if name != filepath.Base(name) || strings.HasPrefix(name, ".") {
+			return exit.New(exit.Usage, "give the name only, without a path and .toml", "%w: context %q", base.ErrInvalid, name)
+		}
+		src.Files = append(src.Files, config.File{Path: filepath.Join(a.ConfigHome, "pleiades", "contexts", name+".toml")})
+	}
+	if a.SystemFile != "" {
+		src.Files = append(src.Files, config.File{Path: a.SystemFile, Optional: true})
+	}
+	cfg, err := config.Resolve(settings, src)
+	if err != nil {
+		return err
+	}
+	a.cfg = cfg
+	return nil
+}
+
+func (a *App) text(name string) string {
+	if a.cfg == nil {
+		return ""
+	}
+	return a.cfg.Get(name).Text
+}
+
+func (a *App) flag(name string) bool { return a.text(name) == "true" }
+
+func (a *App) number(name string) uint64 {
+	n, _ := strconv.ParseUint(a.text(name), 10, 64) // checked when it was resolved
+	return n
+}
+
+func (a *App) bucketID() keys.BucketID { return keys.BucketID(a.number("bucket")) }
+
+func (a *App) shardID() engine.ShardID { return engine.ShardID(a.number("shard")) }
+
+func (a *App) timeout() time.Duration {
+	d, _ := time.ParseDuration(a.text("timeout")) // checked when it was resolved
+	return d
+}

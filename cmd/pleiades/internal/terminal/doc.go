@@ -1,0 +1,2 @@
+// Package terminal tells terminals from files and pipes.
+package terminal

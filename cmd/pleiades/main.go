@@ -1,0 +1,42 @@
+// Command pleiades is the one binary of Pleiades: today the embedded store's command line.
+//
+// The commands live in internal/cli; this file connects them to the process: streams, signals, exit code.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/cli"
+	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/terminal"
+)
+
+func main() {
+	os.Exit(run())
+}
+
+func run() int {
+	// The first interruption asks for an orderly end; after it the signal has its usual effect, so that a
+	// second one ends the process whatever it is doing. The store survives that.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	// A reader that went away is an error of the write, so that the store is closed in order.
+	signal.Ignore(syscall.SIGPIPE)
+
+	home, err := os.UserConfigDir()
+	if err != nil {
+		home = "" // no HOME: there are no context files then
+	}
+	app := &cli.App{
+		In:         cli.Stream{Reader: os.Stdin, Terminal: terminal.Is(os.Stdin)},
+		Out:        cli.Stream{Writer: os.Stdout, Terminal: terminal.Is(os.Stdout)},
+		Err:        cli.Stream{Writer: os.Stderr, Terminal: terminal.Is(os.Stderr)},
+		Env:        os.LookupEnv,
+		SystemFile: "/etc/pleiades/pleiades.toml",
+		ConfigHome: home,
+	}
+	return int(app.Run(ctx, os.Args[1:]))
+}
