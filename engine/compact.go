@@ -26,6 +26,11 @@ func (s *Shard) Flush(ctx context.Context) error {
 		return err
 	}
 	defer s.leave()
+	return s.flush()
+}
+
+// flush is Flush for a caller that is inside the shard.
+func (s *Shard) flush() error {
 	var st C.ple_status
 	C.ple_flush(s.e.nativeDB(), s.nativeFamily(), &st)
 	return s.e.statusError("flush "+s.describe(), &st)
@@ -46,6 +51,11 @@ func (s *Shard) Compact(ctx context.Context, lo, hi []byte) error {
 		return err
 	}
 	defer s.leave()
+	return s.compact(ctx, lo, hi)
+}
+
+// compact is Compact for a caller that is inside the shard.
+func (s *Shard) compact(ctx context.Context, lo, hi []byte) error {
 	cancel, done := cancelOn(ctx)
 	defer done()
 	var st C.ple_status

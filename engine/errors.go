@@ -41,6 +41,15 @@ var (
 	ErrInvalid = base.New(base.ErrInvalid, "engine: invalid argument")
 	// ErrPermission says that the operating system forbids access to the directory.
 	ErrPermission = base.New(base.ErrPermission, "engine: permission denied")
+	// ErrDirExists says that an export or checkpoint would be made where something is already.
+	ErrDirExists = base.New(base.ErrExists, "engine: directory exists")
+	// ErrKeyOrder says that a table writer was given a key that is not behind the one before.
+	ErrKeyOrder = base.New(base.ErrInvalid, "engine: keys out of order")
+	// ErrEmptyTable says that a table without rows was to be finished or ingested.
+	ErrEmptyTable = base.New(base.ErrInvalid, "engine: table without rows")
+	// ErrOverlap says that tables to be ingested hold keys in the range of rows that are there, or of
+	// each other.
+	ErrOverlap = base.New(base.ErrConflict, "engine: tables overlap")
 	// ErrNotFound says that the key has no value.
 	ErrNotFound = base.New(base.ErrNotFound, "engine: key not found")
 )

@@ -248,31 +248,62 @@ void ple_table_verify(ple_db* db, ple_family* family, const char* path, ple_stat
   ple_set_status(st, out);
 }
 
-void ple_checkpoint(ple_db* db, const char* dir, uint64_t flush_bytes, ple_status* out) {
-  rocksdb::Checkpoint* raw = nullptr;
-  Status st = rocksdb::Checkpoint::Create(db->rep, &raw);
-  std::unique_ptr<rocksdb::Checkpoint> checkpoint(raw);
-  if (st.ok()) st = checkpoint->CreateCheckpoint(dir, flush_bytes);
+void ple_table_bounds(ple_db* db, ple_family* family, const char* path, ple_blob* file,
+                      ple_status* out) {
+  rocksdb::Options opts = db->rep->GetOptions(family->rep);
+  rocksdb::SstFileReader reader(opts);
+  rocksdb::LiveFileMetaData f;
+  f.db_path = path;
+  Status st = reader.Open(path);
+  if (st.ok()) {
+    f.num_entries = reader.GetTableProperties()->num_entries;
+    f.num_deletions = reader.GetTableProperties()->num_deletions;
+    std::unique_ptr<rocksdb::Iterator> it(reader.NewIterator(uncached()));
+    it->SeekToFirst();
+    if (it->Valid()) f.smallestkey = it->key().ToString();
+    if (it->Valid()) it->SeekToLast();
+    if (it->Valid()) f.largestkey = it->key().ToString();
+    st = it->status();
+  }
+  if (st.ok()) *file = blob_of(std::vector<rocksdb::LiveFileMetaData>{f});
   ple_set_status(st, out);
 }
 
-ple_writer* ple_writer_new(ple_db* db, ple_family* family, const char* path, ple_status* out) {
+void ple_checkpoint(ple_db* db, const char* dir, uint64_t flush_bytes, uint64_t* seq,
+                    ple_status* out) {
+  rocksdb::Checkpoint* raw = nullptr;
+  Status st = rocksdb::Checkpoint::Create(db->rep, &raw);
+  std::unique_ptr<rocksdb::Checkpoint> checkpoint(raw);
+  if (st.ok()) st = checkpoint->CreateCheckpoint(dir, flush_bytes, seq);
+  ple_set_status(st, out);
+}
+
+ple_writer* ple_writer_new(ple_db* db, const char* path, ple_status* out) {
   auto w = std::make_unique<ple_writer>();
-  w->options = db->rep->GetOptions(family->rep);
-  w->writer = std::make_unique<rocksdb::SstFileWriter>(rocksdb::EnvOptions(), w->options,
-                                                       family->rep);
+  w->options = db->rep->GetOptions();
+  // Without a family, so that the table fits any of them.
+  w->writer = std::make_unique<rocksdb::SstFileWriter>(rocksdb::EnvOptions(), w->options);
   Status st = w->writer->Open(path);
   ple_set_status(st, out);
   return st.ok() ? w.release() : nullptr;
 }
 
-void ple_writer_put(ple_writer* w, const char* key, size_t key_len, const char* value,
-                    size_t value_len, ple_status* out) {
-  ple_set_status(w->writer->Put(slice_of(key, key_len), slice_of(value, value_len)), out);
-}
-
-void ple_writer_delete(ple_writer* w, const char* key, size_t key_len, ple_status* out) {
-  ple_set_status(w->writer->Delete(slice_of(key, key_len)), out);
+void ple_writer_add(ple_writer* w, const char* rows, size_t len, ple_status* out) {
+  Status st;
+  for (const char *at = rows, *end = rows + len; st.ok() && at < end;) {
+    uint32_t size[2];
+    memcpy(size, at, sizeof(size));
+    at += sizeof(size);
+    const Slice key = slice_of(at, size[0]);
+    at += size[0];
+    if (size[1] == UINT32_MAX) {
+      st = w->writer->Delete(key);
+    } else {
+      st = w->writer->Put(key, slice_of(at, size[1]));
+      at += size[1];
+    }
+  }
+  ple_set_status(st, out);
 }
 
 void ple_writer_finish(ple_writer* w, uint64_t* bytes, ple_status* out) {
@@ -284,17 +315,14 @@ void ple_writer_finish(ple_writer* w, uint64_t* bytes, ple_status* out) {
 
 void ple_writer_free(ple_writer* w) { delete w; }
 
-void ple_ingest(ple_db* db, ple_family* family, const char* paths, size_t n, int overlap_allowed,
-                ple_status* out) {
+void ple_ingest(ple_db* db, ple_family* family, const char* paths, size_t n, ple_status* out) {
   std::vector<std::string> files;
   for (const char* p = paths; files.size() < n; p += files.back().size() + 1) files.emplace_back(p);
   rocksdb::IngestExternalFileOptions io;
-  // Without moving, RocksDB copies. A moved file is linked, and the caller's name for it removed:
-  // the Go side hands over links of its own.
   io.move_files = true;
   io.failed_move_fall_back_to_copy = true;
   io.snapshot_consistency = true;
-  io.allow_global_seqno = overlap_allowed != 0;
+  io.allow_global_seqno = true;
   io.allow_blocking_flush = true;
   io.write_global_seqno = false;  // a linked file is never written to
   io.verify_checksums_before_ingest = true;
@@ -319,7 +347,7 @@ void ple_rewrite(ple_db* db, ple_family* family, const ple_snapshot* snap, const
     f.db_path = dir;
     f.column_family_name = family->rep->GetName();
     f.level = opts.num_levels - 1;
-    rocksdb::SstFileWriter writer(rocksdb::EnvOptions(), opts, family->rep);
+    rocksdb::SstFileWriter writer(rocksdb::EnvOptions(), opts);
     st = writer.Open(f.db_path + f.name);
     f.smallestkey = it->key().ToString();
     for (; st.ok() && it->Valid() && writer.FileSize() < target_bytes; it->Next()) {

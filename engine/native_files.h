@@ -65,23 +65,30 @@ void ple_table_read(ple_db* db, ple_family* family, const char* path, ple_table_
 // ple_table_verify checks every block of a table file against its checksum.
 void ple_table_verify(ple_db* db, ple_family* family, const char* path, ple_status* out);
 
+// ple_table_bounds lists one table file with its first and last key and its number of entries.
+void ple_table_bounds(ple_db* db, ple_family* family, const char* path, ple_blob* file,
+                      ple_status* out);
+
 // ple_checkpoint makes an openable copy of the database in dir, which must not exist; tables are
-// linked. It flushes when the log holds more than flush_bytes.
-void ple_checkpoint(ple_db* db, const char* dir, uint64_t flush_bytes, ple_status* out);
+// linked. It flushes when the log holds more than flush_bytes. Everything up to *seq is in the copy.
+void ple_checkpoint(ple_db* db, const char* dir, uint64_t flush_bytes, uint64_t* seq,
+                    ple_status* out);
 
 // A table writer; freed by ple_writer_free, also after a failure.
 typedef struct ple_writer ple_writer;
-ple_writer* ple_writer_new(ple_db* db, ple_family* family, const char* path, ple_status* out);
-void ple_writer_put(ple_writer* w, const char* key, size_t key_len, const char* value,
-                    size_t value_len, ple_status* out);
-void ple_writer_delete(ple_writer* w, const char* key, size_t key_len, ple_status* out);
+ple_writer* ple_writer_new(ple_db* db, const char* path, ple_status* out);
+// ple_writer_add adds rows in ascending order of keys. rows holds them one behind the other as
+//
+//   key length u32 | value length u32, or 0xFFFFFFFF for a deletion | key | value
+//
+// in the machine's byte order.
+void ple_writer_add(ple_writer* w, const char* rows, size_t len, ple_status* out);
 void ple_writer_finish(ple_writer* w, uint64_t* bytes, ple_status* out);
 void ple_writer_free(ple_writer* w);
 
-// ple_ingest adds the tables at paths (NUL-terminated, one behind the other, n of them) to a family.
-// The files stay the caller's; they are linked where possible.
-void ple_ingest(ple_db* db, ple_family* family, const char* paths, size_t n, int overlap_allowed,
-                ple_status* out);
+// ple_ingest adds the tables at paths (NUL-terminated, one behind the other, n of them) to a family
+// and moves them out of their directory.
+void ple_ingest(ple_db* db, ple_family* family, const char* paths, size_t n, ple_status* out);
 
 // ple_rewrite writes all rows of a family at a snapshot into tables of about target_bytes in dir,
 // named 000001.sst and so on, without deleted rows and range tombstones, and lists them like
