@@ -116,6 +116,9 @@ func (p *plan) rearrange(d *descriptor, shift int) {
 func planVacuumable(p *plan, d *descriptor, ts hlc.Timestamp, vacuumable bool) {
 	p.reset()
 	p.after = *d
+	if p.nothing = d.vacuumable == vacuumable; p.nothing {
+		return
+	}
 	p.after.vacuumable = vacuumable
 	p.after.revision = ts
 }
