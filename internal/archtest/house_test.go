@@ -42,8 +42,12 @@ var houseRules = map[string]rules{
 	"vacuum": {
 		own: []string{"base", "keys", "hlc", "engine", "versioning"},
 	},
+	"bench": {
+		own:     []string{"base", "keys", "hlc", "engine", "versioning"},
+		modules: []string{xsys},
+	},
 	"cmd/pleiades/...": {
-		own:       []string{"base", "keys", "hlc", "engine", "versioning", "vacuum", "api/...", "cmd/pleiades/..."},
+		own:       []string{"base", "keys", "hlc", "engine", "versioning", "vacuum", "bench", "api/...", "cmd/pleiades/..."},
 		modules:   []string{cobra, pflag, gopretty, protobuf, xsys},
 		noExample: "a command and its parts; its help shows examples",
 	},
