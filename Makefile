@@ -2,6 +2,7 @@
 #
 # Variables that matter:
 #   ROCKSDB=debian|release   which RocksDB to link with (release: see `make rocksdb`)
+#   VERSION=1.2.3            what `pleiades version` says it is
 #   RACE=1                   tests under the race detector (what `make race` sets)
 #   PKG=./keys/...           restrict test, race, cover, fuzz and bench to some packages
 #   RUN=TestName             restrict test and race to some tests
@@ -21,6 +22,7 @@ GO        ?= go
 PKG       ?= ./...
 RUN       ?=
 RACE      ?=
+VERSION   ?=
 FUZZTIME  ?= 30s
 BENCH     ?= .
 COUNT     ?= 6
@@ -44,6 +46,7 @@ else ifneq ($(ROCKSDB),debian)
 $(error ROCKSDB is "$(ROCKSDB)"; it can be "debian" (the package librocksdb-dev) or "release" (built by `make rocksdb`))
 endif
 
+CLI       := github.com/shieldmaidens/pleiades/cmd/pleiades/internal/cli
 TOOLS     := $(CURDIR)/bin/tools
 GO_STAMP  := bin/tools/.built
 NPM_STAMP := tools/node_modules/.package-lock.json
@@ -67,7 +70,7 @@ setup: ## install what this machine lacks (Debian packages; asks nothing)
 
 .PHONY: build
 build: check-rocksdb ## build bin/pleiades
-	$(GO) build -trimpath -o bin/pleiades ./cmd/pleiades
+	$(GO) build $(if $(VERSION),-trimpath -ldflags '-X $(CLI).Version=$(VERSION)') -o bin/pleiades ./cmd/pleiades
 
 .PHONY: quickstart
 quickstart: ## load this machine's Debian package index twice and look at it
