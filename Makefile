@@ -153,7 +153,9 @@ proto-check: $(GO_STAMP) $(NPM_STAMP) ## fail when generated code is stale, or a
 
 .PHONY: proto-baseline
 proto-baseline: $(NPM_STAMP) ## record today's messages as those that later ones must stay compatible with
-	cd api && $(BUF) build --exclude-source-info -o $(BASELINE)
+	cd api && $(BUF) build --exclude-source-info -o -#format=json \
+	  | node -e 'console.log(JSON.stringify(JSON.parse(require("fs").readFileSync(0)), null, 1))' >$(BASELINE).new
+	mv api/$(BASELINE).new api/$(BASELINE)
 
 ##@ RocksDB
 
