@@ -1,0 +1,3 @@
+package vacuum_test
+
+func crashChild() bool { return false }
