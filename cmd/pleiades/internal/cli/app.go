@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -51,13 +52,24 @@ func (a *App) Run(ctx context.Context, args []string) exit.Code {
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(a.In)
-	root.SetOut(a.Out)
+	root.SetOut(quietPipe{a.Out}) // cobra writes help there and reports errors in its own way
 	root.SetErr(a.Err)
 	cmd, err := root.ExecuteContextC(ctx)
 	if a.printer != nil {
 		err = errors.Join(err, a.printer.Flush())
 	}
 	return a.report(cmd, err)
+}
+
+// quietPipe drops what is written to a reader that went away.
+type quietPipe struct{ io.Writer }
+
+func (q quietPipe) Write(p []byte) (int, error) {
+	n, err := q.Writer.Write(p)
+	if errors.Is(err, syscall.EPIPE) {
+		return len(p), nil
+	}
+	return n, err
 }
 
 // report writes err with its way out and returns its code.
@@ -148,22 +160,20 @@ func (a *App) logger() *slog.Logger {
 }
 
 // confirm asks a yes-or-no question on a terminal. Without one, and without --yes, it is a usage error.
-func (a *App) confirm(question string) error {
+func (a *App) confirm(ctx context.Context, question string) error {
 	if a.flag("yes") {
 		return nil
 	}
 	if !a.In.Terminal || !a.Err.Terminal {
-		return exit.New(exit.Usage, "add --yes, or --dry-run to see what would happen", "%s needs an answer, and there is no terminal to ask on", question)
+		return exit.New(exit.Usage, "add --yes to go on without being asked", "%s needs an answer, and there is no terminal to ask on", question)
 	}
 	fmt.Fprintf(a.Err, "%s? [y/N] ", question)
-	answer := make([]byte, 0, 16)
-	for b := make([]byte, 1); len(answer) < cap(answer); {
-		if n, err := a.In.Read(b); n == 0 || err != nil || b[0] == '\n' {
-			break
-		}
-		answer = append(answer, b[0])
+	answer, err := bufio.NewReader(io.LimitReader(a.input(ctx), 64)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		fmt.Fprintln(a.Err)
+		return err
 	}
-	switch strings.ToLower(strings.TrimSpace(string(answer))) {
+	switch strings.ToLower(strings.TrimSpace(answer)) {
 	case "y", "yes":
 		return nil
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 func (a *App) configCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "config", Short: "Show the settings"}
+	cmd := &cobra.Command{Use: "config", Short: "Show the settings", Example: lines("pleiades config show", "pleiades config show --origin")}
 	var origin bool
 	show := &cobra.Command{
 		Use:   "show",

@@ -18,7 +18,10 @@ import (
 )
 
 func (a *App) keysGroup() *cobra.Command {
-	cmd := &cobra.Command{Use: "keys", Short: "Explain stored keys"}
+	cmd := &cobra.Command{
+		Use: "keys", Short: "Explain stored keys",
+		Example: lines("ldb --db=data --column_family=1001 scan --hex | pleiades keys decode -"),
+	}
 	cmd.AddCommand(a.keysDecode())
 	return cmd
 }
@@ -57,7 +60,7 @@ one a line, and what follows " ==> " or " : " on a line of "ldb scan --hex" is p
 
 // decodeLines explains one key a line of standard input; empty lines are passed over.
 func (a *App) decodeLines(ctx context.Context, s *output.Stream) error {
-	in := bufio.NewReaderSize(a.In, 64<<10)
+	in := bufio.NewReaderSize(a.input(ctx), 64<<10)
 	for n := 1; ; n++ {
 		if err := ctx.Err(); err != nil {
 			return err

@@ -33,11 +33,11 @@ is 4 (3 if the key has no value). kv put has conditions on the version and on th
 			if args[1] == "-" && args[2] == "-" {
 				return exit.New(exit.Usage, "give one of them as @FILE", "%w: standard input cannot be both values", base.ErrInvalid)
 			}
-			expected, err := bytearg.Value(args[1], a.In)
+			expected, err := bytearg.Value(args[1], a.input(ctx))
 			if err != nil {
 				return err
 			}
-			value, err := bytearg.Value(args[2], a.In)
+			value, err := bytearg.Value(args[2], a.input(ctx))
 			if err != nil {
 				return err
 			}
@@ -57,7 +57,7 @@ func (a *App) cas(ctx context.Context, s *session, key, expected, value []byte) 
 		return missing(ctx, s, key, err)
 	}
 	if !bytes.Equal(v.Data, expected) {
-		return conflictFix(fmt.Errorf("%w: key %s has another value, in version %d of %s", base.ErrConflict, bytearg.Format(key), v.Version, at(v.Timestamp)))
+		return conflictFix(fmt.Errorf("%w: key %s has another value, in version %d of %s", base.ErrConflict, bytearg.Format(key), d.Versions, at(v.Timestamp)))
 	}
 	res, err := s.bucket.Put(ctx, key, value, &versioning.PutOptions{IfRevision: &d.Revision})
 	if err != nil {

@@ -99,7 +99,7 @@ func (a *App) removalCommand(r *removal, cmd *cobra.Command) *cobra.Command {
 func (a *App) removeOne(ctx context.Context, s *session, r *removal, key []byte) error {
 	d, err := s.bucket.Describe(ctx, key)
 	if err == nil && !r.deleted && !d.LiveAt(a.now()) {
-		err = versioning.ErrNotFound
+		err = fmt.Errorf("%w: key %s", versioning.ErrNotFound, bytearg.Format(key))
 	}
 	if err != nil {
 		return missing(ctx, s, key, err)
@@ -121,7 +121,7 @@ func (a *App) removePrefix(ctx context.Context, s *session, r *removal, prefix [
 	if total == 0 || r.dryRun {
 		return a.removed(r, total)
 	}
-	if err := a.confirm(fmt.Sprintf("%s %d keys that begin with %s", r.verb, total, bytearg.Format(prefix))); err != nil {
+	if err := a.confirm(ctx, fmt.Sprintf("%s %d keys that begin with %s", r.verb, total, bytearg.Format(prefix))); err != nil {
 		return err
 	}
 	bar := a.bar(r.verb, total, "keys")

@@ -126,7 +126,10 @@ func missing(ctx context.Context, s *session, key []byte, err error) error {
 		return exit.WithFix(err, "pleiades kv scan --prefix P lists the keys that exist")
 	}
 	fix := fmt.Sprintf("versions %d to %d exist: pleiades kv history KEY", d.Oldest, d.Versions)
-	if d.Deleted && d.Versions > d.Oldest {
+	switch {
+	case !d.ExpireAt.IsZero() && !d.LiveAt(d.ExpireAt):
+		fix = fmt.Sprintf("it expires at %s; what is stored can be read: pleiades kv get KEY --version %d", clockTime(d.ExpireAt), d.Versions)
+	case d.Deleted && d.Versions > d.Oldest:
 		fix = fmt.Sprintf("it was deleted in version %d; older ones can be read: pleiades kv get KEY --version %d", d.Versions, d.Versions-1)
 	}
 	return exit.WithFix(err, fix)

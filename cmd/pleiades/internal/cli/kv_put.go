@@ -60,7 +60,7 @@ With a condition that does not hold nothing is written and the exit code is 4.`,
 		if err != nil {
 			return err
 		}
-		value, err := bytearg.Value(args[1], a.In)
+		value, err := bytearg.Value(args[1], a.input(ctx))
 		if err != nil {
 			return err
 		}

@@ -77,10 +77,10 @@ func (l *loader) open() error {
 	}
 	if same {
 		l.resumed = int64(p.records)
-		l.a.note("going on behind %d records that an interrupted run loaded (--no-resume starts over)", p.records)
+		l.a.note("going on behind %d records that an earlier run read (--no-resume starts over)", p.records)
 		return l.in.settle()
 	}
-	l.a.note("an interrupted run loaded another input under this name: starting from the beginning")
+	l.a.note("an earlier run loaded something else under this name: starting from the beginning")
 	l.bad, l.digest = nil, digester{}
 	if err := l.in.rewind(); err != nil {
 		return err
@@ -131,27 +131,20 @@ func (l *loader) run(ctx context.Context) error {
 		switch {
 		case err == nil:
 			l.batch.add(r)
-			if l.batch.full(l.f.batch) {
-				if err := l.flush(ctx, false); err != nil {
-					return err
-				}
-			}
 		case errors.As(err, &bad):
-			if stop := l.badRecord(bad); stop != nil {
-				return l.stop(ctx, stop)
-			}
+			l.batch.addBad(bad) // so that it is reported in its place
 		case errors.Is(err, io.EOF):
 			return l.flush(ctx, true)
 		default:
-			return l.stop(ctx, inputFix(err))
+			return errors.Join(inputFix(err), l.flush(ctx, false))
+		}
+		if l.batch.full(l.f.batch) || bad != nil && l.f.onError == "stop" {
+			if err := l.flush(ctx, false); err != nil {
+				return err
+			}
 		}
 		l.bar.Set(l.in.read, fmt.Sprintf("%d records", l.digest.n+uint64(len(l.batch.items))))
 	}
-}
-
-// stop commits what was collected and returns why the load ended early.
-func (l *loader) stop(ctx context.Context, why error) error {
-	return errors.Join(why, l.flush(ctx, false))
 }
 
 // badRecord notes a bad record and returns the error that ends the load, if it does.
@@ -187,7 +180,7 @@ func (l *loader) report(took time.Duration) error {
 	if !p.Structured() {
 		line := fmt.Sprintf("loaded %d, unchanged %d, bad %d", l.loaded, l.unchanged, len(l.bad))
 		if l.resumed > 0 {
-			line += fmt.Sprintf(", loaded before %d", l.resumed)
+			line += fmt.Sprintf(", read by an earlier run %d", l.resumed)
 		}
 		if l.skipped > 0 {
 			line += fmt.Sprintf(", deletions of nothing %d", l.skipped)
@@ -203,7 +196,7 @@ func (l *loader) report(took time.Duration) error {
 	}
 	return p.Object(output.Row{
 		output.F("format", string(l.format)), output.F("loaded", l.loaded), output.F("unchanged", l.unchanged), output.F("bad", len(l.bad)),
-		output.F("bad_lines", list), output.F("loaded_before", l.resumed), output.F("skipped_deletions", l.skipped),
+		output.F("bad_lines", list), output.F("earlier_run", l.resumed), output.F("skipped_deletions", l.skipped),
 		output.F("seconds", float64(took.Milliseconds())/1000),
 	})
 }

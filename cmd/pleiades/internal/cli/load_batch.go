@@ -28,6 +28,8 @@ type loadItem struct {
 	line       int64
 	key, value []byte
 	version    *dump.Version
+	// bad is set for a record that could not be read; the rest is not.
+	bad *record.Bad
 }
 
 func (b *loadBatch) add(r record.Record) {
@@ -41,6 +43,10 @@ func (b *loadBatch) add(r record.Record) {
 		it.version = &v
 	}
 	b.items = append(b.items, it)
+}
+
+func (b *loadBatch) addBad(bad *record.Bad) {
+	b.items = append(b.items, loadItem{line: bad.Line, bad: bad})
 }
 
 func (b *loadBatch) full(records int) bool {
@@ -88,6 +94,11 @@ func (l *loader) commit(ctx context.Context, items []loadItem, final bool) (done
 	var stop error
 	for done < len(items) && stop == nil {
 		it := &items[done]
+		if it.bad != nil {
+			done++
+			stop = l.badRecord(it.bad)
+			continue
+		}
 		err := l.consume(ctx, applier, it, t)
 		if applier.Err() != nil {
 			applier.Discard()
@@ -125,7 +136,7 @@ func (l *loader) write(ctx context.Context, batch *engine.Batch, applier *versio
 		if err := batch.Delete(local, l.key); err != nil {
 			return err
 		}
-	case !final:
+	case !final && t.digest.n > 0:
 		if !l.remember {
 			if err := forgetOldest(l.s.eng, batch); err != nil {
 				return err
@@ -138,7 +149,7 @@ func (l *loader) write(ctx context.Context, batch *engine.Batch, applier *versio
 	}
 	if ts := applier.Highest(); !ts.IsZero() {
 		if _, err := l.s.clock.Update(ts); err != nil {
-			return exit.WithFix(err, "the input's timestamps are ahead of this machine's clock: set the clock, or load with --new-timestamps")
+			return exit.New(exit.Failure, "the input's timestamps are ahead of this machine's clock: set the clock, or load with --new-timestamps", "%w", err)
 		}
 	}
 	if batch.Count() == 0 {

@@ -28,7 +28,7 @@ type loadInput struct {
 // openInput opens a file, or standard input for "-".
 func (a *App) openInput(ctx context.Context, arg string) (*loadInput, error) {
 	if arg == "-" {
-		return &loadInput{name: "-", pipe: &waiter{ctx: ctx, r: a.In}}, nil
+		return &loadInput{name: "-", pipe: a.input(ctx)}, nil
 	}
 	name, err := filepath.Abs(arg)
 	if err != nil {
@@ -106,6 +106,9 @@ func (in *loadInput) Close() error {
 	}
 	return err
 }
+
+// input is standard input; reads from it end with ctx.
+func (a *App) input(ctx context.Context) io.Reader { return &waiter{ctx: ctx, r: a.In} }
 
 // waiter reads from something that may block for ever, and stops waiting when ctx ends. The goroutine of
 // a read that nobody waits for any more ends with the read or the process.

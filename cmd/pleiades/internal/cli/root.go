@@ -18,7 +18,7 @@ const helpTemplate = `{{if .HasExample}}Examples:
 
 {{end}}{{if or .Runnable .HasSubCommands}}{{.UsageString}}{{end}}`
 
-const usageTemplate = `Usage:{{if .Runnable}}
+const usageTemplate = `Usage:{{if not .HasSubCommands}}
   {{.UseLine}}{{end}}{{if .HasAvailableSubCommands}}
   {{.CommandPath}} COMMAND
 
@@ -58,7 +58,7 @@ Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 conflict, 5 unavailable (try 
 	root.SetHelpTemplate(helpTemplate)
 	root.SetUsageTemplate(usageTemplate)
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(a.kv(), a.shardGroup(), a.keysGroup(), a.configCommand(), a.version(), a.completion(root))
+	root.AddCommand(a.kv(), a.bucketGroup(), a.check(), a.shardGroup(), a.keysGroup(), a.configCommand(), a.version(), a.completion(root))
 	root.SetHelpCommand(&cobra.Command{Use: "no-help", Hidden: true}) // --help is the one way
 	finish(root)
 	return root

@@ -74,8 +74,19 @@ func openError(err error) error {
 		return exit.WithFix(err, "check --dir; the first write makes the store: pleiades --dir DIR kv put KEY VALUE")
 	case errors.Is(err, engine.ErrNotAStore):
 		return exit.WithFix(err, "choose an empty or new directory, or the one that a store was made in")
+	case errors.Is(err, engine.ErrCorruption) && !errors.Is(err, engine.ErrDataLoss):
+		return exit.WithFix(err, "keep a copy of the directory, and restore a dump or a backup into a new one")
 	case errors.Is(err, engine.ErrDataLoss):
 		return exit.WithFix(err, "restore a backup, or keep a copy and open what is left with --accept-data-loss")
+	}
+	return err
+}
+
+// clockError adds the way out of a clock that cannot be started.
+func clockError(err error) error {
+	err = fmt.Errorf("starting the clock: %w", err)
+	if errors.Is(err, hlc.ErrClockBehind) {
+		return &exit.Error{Code: exit.Unavailable, Err: err, Fix: "set this machine's clock right, or wait until it has caught up with the store"}
 	}
 	return err
 }
@@ -96,7 +107,7 @@ func (a *App) withStore(ctx context.Context, mode access, fn func(*session) erro
 			return err
 		}
 		if s.clock, err = versioning.NewClock(eng, a.clockOptions()); err != nil {
-			return fmt.Errorf("starting the clock: %w", err)
+			return clockError(err)
 		}
 		defer func() { err = errors.Join(err, s.clock.Close()) }()
 		if s.store, err = versioning.Open(s.shard, s.clock, nil); err != nil {

@@ -15,8 +15,11 @@ import (
 )
 
 func (a *App) shardGroup() *cobra.Command {
-	cmd := &cobra.Command{Use: "shard", Short: "List, make and drop shards"}
-	cmd.AddCommand(a.shardList(), a.shardCreate(), a.shardDrop())
+	cmd := &cobra.Command{
+		Use: "shard", Short: "List, make, drop and clone shards",
+		Example: lines("pleiades shard list", "pleiades shard create 1002", "pleiades --shard 1002 kv put a b"),
+	}
+	cmd.AddCommand(a.shardList(), a.shardCreate(), a.shardDrop(), a.shardClone())
 	return cmd
 }
 
@@ -119,7 +122,7 @@ func (a *App) shardDrop() *cobra.Command {
 				if _, err := eng.Shard(id); err != nil {
 					return exit.WithFix(err, "pleiades shard list shows the shards")
 				}
-				if err := a.confirm(fmt.Sprintf("drop shard %d with everything in it", id)); err != nil {
+				if err := a.confirm(ctx, fmt.Sprintf("drop shard %d with everything in it", id)); err != nil {
 					return err
 				}
 				if err := eng.DropShard(ctx, id); err != nil {

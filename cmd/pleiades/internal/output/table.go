@@ -125,7 +125,11 @@ func object(dst []byte, r Row, indent string, bold bool) []byte {
 		} else {
 			dst = append(dst, f.Name...)
 		}
-		switch v := f.Value.(type) {
+		v := f.Value
+		if empty(v) {
+			v = nil
+		}
+		switch v := v.(type) {
 		case Row:
 			dst = append(dst, '\n')
 			dst = object(dst, v, indent+gap, bold)
@@ -145,6 +149,17 @@ func object(dst []byte, r Row, indent string, bold bool) []byte {
 		}
 	}
 	return dst
+}
+
+// empty reports whether v is a nested row or list with nothing in it.
+func empty(v any) bool {
+	switch v := v.(type) {
+	case Row:
+		return len(v) == 0
+	case []Row:
+		return len(v) == 0
+	}
+	return false
 }
 
 func number(v any) bool {
