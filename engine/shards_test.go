@@ -219,7 +219,7 @@ func TestDropReplaceCloneUnderWriters(t *testing.T) {
 		if err := e.DropShard(ctx, clone); err != nil && !errors.Is(err, ErrShardNotFound) {
 			t.Errorf("drop: %v", err)
 		}
-		if _, err := e.CreateShard(ctx, clone); err != nil {
+		if _, err := e.CloneShard(ctx, stable, clone); err != nil {
 			t.Errorf("clone: %v", err)
 		}
 	}
