@@ -131,7 +131,7 @@ func TestReplicasAreIdentical(t *testing.T) {
 	for seed := range uint64(12) {
 		rng := rand.New(rand.NewPCG(seed, 7))
 		ops := randomStamped(rng, 600)
-		one, many := newReplica(t, r, id+1, 1<<20), newReplica(t, r, id+2, 16<<10)
+		one, many := newReplica(t, r, id+1, 1<<20), newReplica(t, r, id+2, 32<<10)
 		id += 2
 		var answersOne, answersMany []string
 		for i := range ops {

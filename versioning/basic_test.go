@@ -1,59 +1,454 @@
 package versioning_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"testing"
+	"time"
 
 	"github.com/shieldmaidens/pleiades/base"
+	"github.com/shieldmaidens/pleiades/engine"
+	"github.com/shieldmaidens/pleiades/hlc"
+	"github.com/shieldmaidens/pleiades/keys"
 	"github.com/shieldmaidens/pleiades/versioning"
 )
 
-func TestPutGetHistoryScanDelete(t *testing.T) {
-	ctx := context.Background()
+// TestThreeHundredPuts is the promise of the layout document at its limit: 300 puts of one key leave
+// the versions 1..255 with the last 255 values, the same under Relabel and Cascade, at the stated cost.
+func TestThreeHundredPuts(t *testing.T) {
+	r := newRig(t, nil)
+	ctx := t.Context()
+	for i, c := range []struct {
+		settings               versioning.Settings
+		reads, writes, further int // of the last put without a cache; further: as few reads with one
+	}{
+		{versioning.Settings{MaxVersions: 255, Rollover: versioning.Relabel}, 2, 3, 0},
+		{versioning.Settings{MaxVersions: 10, Rollover: versioning.Relabel}, 2, 4, 0},
+		{versioning.Settings{MaxVersions: 1, Rollover: versioning.Relabel}, 1, 2, 0},
+		{versioning.Settings{MaxVersions: 255, Rollover: versioning.Cascade}, 255, 256, 253},
+		{versioning.Settings{MaxVersions: 10, Rollover: versioning.Cascade}, 10, 11, 8},
+	} {
+		b := r.bucket(keys.BucketID(i + 1))
+		if err := b.SetSettings(ctx, c.settings); err != nil {
+			t.Fatal(err)
+		}
+		var res versioning.WriteResult
+		for n := 1; n <= 299; n++ {
+			var err error
+			if res, err = b.Put(ctx, []byte("k"), strconv.AppendInt(nil, int64(n), 10), noSync); err != nil {
+				t.Fatal(err)
+			}
+			if first := n == 1; first && (res.Writes != 2 || res.Version != 1) {
+				t.Fatalf("%v: the first put: %+v; want .d and @l only", c.settings, res)
+			}
+		}
+		if res.Reads != c.further || res.Writes != c.writes {
+			t.Errorf("%v: with a warm cache %d reads and %d writes; want %d and %d", c.settings, res.Reads, res.Writes, c.further, c.writes)
+		}
+		r.reopen() // an empty cache
+		b = r.bucket(b.ID())
+		res, err := b.Put(ctx, []byte("k"), []byte("300"), nil)
+		if err != nil || res.Reads != c.reads || res.Writes != c.writes || !res.RolledOver || res.Dropped != 1 || res.Version != c.settings.MaxVersions {
+			t.Errorf("%v: %+v, %v; want %d reads and %d writes", c.settings, res, err, c.reads, c.writes)
+		}
+		t.Logf("%d versions, %v: %d reads and %d writes a put; %d reads when the descriptor is cached", c.settings.MaxVersions, c.settings.Rollover, res.Reads, res.Writes, c.further)
+		for n := 1; n <= c.settings.MaxVersions; n++ {
+			v, err := b.GetVersion(ctx, []byte("k"), n)
+			if want := strconv.Itoa(300 - c.settings.MaxVersions + n); err != nil || string(v.Data) != want || v.Version != n {
+				t.Fatalf("%v: version %d is %q (%d), %v; want %s", c.settings, n, v.Data, v.Version, err, want)
+			}
+		}
+	}
+	r.check()
+}
+
+// TestTheSpecsLayout pins which records a key has, as the layout document draws them.
+func TestTheSpecsLayout(t *testing.T) {
 	r := newRig(t, nil)
 	b := r.bucket(1)
-	for i := 1; i <= 3; i++ {
-		res, err := b.Put(ctx, []byte("k"), fmt.Appendf(nil, "v%d", i), nil)
-		if err != nil || res.Version != i {
-			t.Fatal(res, err)
+	for n := 1; n <= 4; n++ {
+		if _, err := b.Put(t.Context(), []byte("k"), strconv.AppendInt(nil, int64(n), 10), nil); err != nil {
+			t.Fatal(err)
 		}
 	}
-	v, err := b.Get(ctx, []byte("k"))
-	if err != nil || string(v.Data) != "v3" {
+	it, err := r.store.Shard().NewIterator(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer it.Close()
+	var got []string
+	for ok := it.First(); ok; ok = it.Next() {
+		value := it.Value()
+		if !bytes.HasSuffix(it.Key(), []byte(keys.SuffixDescriptor)) {
+			rec, err := versioning.ParseRecord(value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			value = rec.Data
+		} else {
+			value = nil
+		}
+		got = append(got, fmt.Sprintf("%q=%s", it.Key(), value))
+	}
+	head := `"d\x00\x00\x00\x00\x00\x00\x00\x01k\x00`
+	want := []string{head + `.d"=`, head + `:\x01"=1`, head + `:\x02"=2`, head + `:\x03"=3`, head + `@l"=4`}
+	if !slices.Equal(got, want) {
+		t.Fatalf("records\n%q, want\n%q", got, want)
+	}
+}
+
+func TestDeleteKeepsHistoryAndPurgeDoesNot(t *testing.T) {
+	r := newRig(t, nil)
+	ctx, b, key := t.Context(), r.bucket(1), []byte("k")
+	put := func(value string) versioning.WriteResult {
+		t.Helper()
+		res, err := b.Put(ctx, key, []byte(value), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res
+	}
+	put("one")
+	del, err := b.Delete(ctx, key, nil)
+	if err != nil || del.Version != 2 {
+		t.Fatal(del, err)
+	}
+	if _, err := b.Delete(ctx, key, nil); !errors.Is(err, versioning.ErrNotFound) {
+		t.Fatalf("deleting again: %v", err)
+	}
+	if v, err := b.GetVersion(ctx, key, versioning.Latest); err != nil || !v.Tombstone || v.Version != 2 {
 		t.Fatal(v, err)
 	}
-	for i := 1; i <= 3; i++ {
-		v, err := b.GetVersion(ctx, []byte("k"), i)
-		if err != nil || string(v.Data) != fmt.Sprintf("v%d", i) || v.Version != i {
-			t.Fatal(v, err)
-		}
+	if v, err := b.GetVersion(ctx, key, 1); err != nil || string(v.Data) != "one" {
+		t.Fatal(v, err)
 	}
-	n := 3
-	for v, err := range b.History(ctx, []byte("k"), &versioning.HistoryOptions{Values: true}) {
-		if err != nil || v.Version != n || string(v.Data) != fmt.Sprintf("v%d", n) {
-			t.Fatal(v, err)
-		}
-		n--
+	if res := put("three"); res.Version != 3 {
+		t.Fatalf("put after delete: %+v", res)
 	}
-	if n != 0 {
-		t.Fatal(n)
+	before, err := b.Describe(ctx, key)
+	if err != nil || before.Deleted {
+		t.Fatal(before, err)
 	}
-	n = 0
-	for e, err := range b.Scan(ctx, &versioning.ScanOptions{Values: true}) {
-		if err != nil || string(e.Key) != "k" || string(e.Value.Data) != "v3" {
-			t.Fatal(e, err)
-		}
-		n++
+	purged, err := b.Purge(ctx, key, &versioning.WriteOptions{IfRevision: &before.Revision})
+	if err != nil || purged.Writes != 4 || purged.Dropped != 3 {
+		t.Fatal(purged, err)
 	}
-	if n != 1 {
-		t.Fatal(n)
+	if got := dump(t, r.store.Shard()); len(got) != 0 {
+		t.Fatalf("left behind: %q", got)
 	}
-	if _, err := b.Delete(ctx, []byte("k"), nil); err != nil {
+	if _, err := b.Purge(ctx, key, nil); !errors.Is(err, versioning.ErrNotFound) {
+		t.Fatalf("purging again: %v", err)
+	}
+	if again := put("new"); again.Version != 1 || !before.Revision.Less(again.Revision) || !purged.Revision.Less(again.Revision) {
+		t.Fatalf("created anew: %+v after %+v", again, before)
+	}
+}
+
+func TestConditions(t *testing.T) {
+	r := newRig(t, nil)
+	ctx, b, key := t.Context(), r.bucket(1), []byte("k")
+	none := new(hlc.Timestamp)
+	if _, err := b.Put(ctx, key, []byte("x"), &versioning.PutOptions{IfRevision: &hlc.Timestamp{WallNanos: 5}}); !errors.Is(err, versioning.ErrRevisionMismatch) || !errors.Is(err, base.ErrConflict) {
 		t.Fatal(err)
 	}
-	if _, err := b.Get(ctx, []byte("k")); !errors.Is(err, versioning.ErrNotFound) || !errors.Is(err, base.ErrNotFound) {
+	first, err := b.Put(ctx, key, []byte("x"), &versioning.PutOptions{IfRevision: none})
+	if err != nil {
 		t.Fatal(err)
+	}
+	_, err = b.Put(ctx, key, []byte("x"), &versioning.PutOptions{IfRevision: none})
+	if mismatch := (*versioning.RevisionError)(nil); !errors.As(err, &mismatch) || mismatch.Have != first.Revision {
+		t.Fatal(err)
+	}
+	if _, err := b.Put(ctx, key, []byte("y"), &versioning.PutOptions{IfAbsent: true}); !errors.Is(err, versioning.ErrExists) || !errors.Is(err, base.ErrConflict) {
+		t.Fatal(err)
+	}
+	if _, err := b.Delete(ctx, key, &versioning.WriteOptions{IfRevision: none}); !errors.Is(err, versioning.ErrRevisionMismatch) {
+		t.Fatal(err)
+	}
+	if _, err := b.Delete(ctx, key, &versioning.WriteOptions{IfRevision: &first.Revision}); err != nil {
+		t.Fatal(err)
+	}
+	if res, err := b.Put(ctx, key, []byte("z"), &versioning.PutOptions{IfAbsent: true}); err != nil || res.Version != 3 {
+		t.Fatal(res, err)
+	}
+}
+
+func TestExpiry(t *testing.T) {
+	r := newRig(t, nil)
+	ctx, b, key := t.Context(), r.bucket(1), []byte("k")
+	at := start.Add(time.Minute)
+	res, err := b.Put(ctx, key, []byte("x"), &versioning.PutOptions{ExpireAt: at})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, err := b.Get(ctx, key); err != nil || !v.ExpireAt.Equal(at) {
+		t.Fatal(v, err)
+	}
+	r.wall.Advance(time.Minute)
+	if v, err := b.Get(ctx, key); !errors.Is(err, versioning.ErrNotFound) {
+		t.Fatalf("at the very moment: %+v, %v", v, err)
+	}
+	for _, values := range []bool{false, true} {
+		for e, err := range b.Scan(ctx, &versioning.ScanOptions{Values: values}) {
+			t.Fatalf("scan, values %t: %+v, %v", values, e, err)
+		}
+	}
+	if v, err := b.GetVersion(ctx, key, 1); err != nil || string(v.Data) != "x" {
+		t.Fatalf("history: %+v, %v", v, err)
+	}
+	if v, err := b.GetAt(ctx, key, res.Revision); err != nil || string(v.Data) != "x" {
+		t.Fatalf("before it expired: %+v, %v", v, err)
+	}
+	d, err := b.Describe(ctx, key)
+	if err != nil || d.LiveAt(at) || !d.LiveAt(at.Add(-1)) {
+		t.Fatalf("%+v, %v", d, err)
+	}
+	if _, err := b.Delete(ctx, key, nil); !errors.Is(err, versioning.ErrNotFound) {
+		t.Fatalf("deleting what has expired: %v", err)
+	}
+	if res, err := b.Put(ctx, key, []byte("y"), &versioning.PutOptions{IfAbsent: true}); err != nil || res.Version != 2 {
+		t.Fatal(res, err)
+	}
+	for _, bad := range []time.Time{time.Unix(-1, 0), time.Unix(0, 0), time.Date(2263, 1, 1, 0, 0, 0, 0, time.UTC)} {
+		if _, err := b.Put(ctx, key, nil, &versioning.PutOptions{ExpireAt: bad}); !errors.Is(err, base.ErrInvalid) {
+			t.Errorf("expiry %v: %v", bad, err)
+		}
+	}
+}
+
+func TestRefuse(t *testing.T) {
+	r := newRig(t, nil)
+	ctx, b, key := t.Context(), r.bucket(1), []byte("k")
+	if err := b.SetSettings(ctx, versioning.Settings{MaxVersions: 2, Rollover: versioning.Refuse}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := b.Put(ctx, key, []byte("x"), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := b.Put(ctx, key, []byte("x"), nil); !errors.Is(err, versioning.ErrVersionsExhausted) {
+		t.Fatal(err)
+	}
+	if res, err := b.Delete(ctx, key, nil); err != nil || !res.RolledOver || res.Version != 2 {
+		t.Fatalf("a delete must always be possible: %+v, %v", res, err)
+	}
+	if _, err := b.Put(ctx, key, []byte("x"), nil); !errors.Is(err, versioning.ErrVersionsExhausted) {
+		t.Fatal(err)
+	}
+	if _, err := b.DropVersions(ctx, key, 2, nil); err != nil {
+		t.Fatal(err)
+	}
+	if res, err := b.Put(ctx, key, []byte("x"), nil); err != nil || res.Dropped != 0 {
+		t.Fatalf("after a vacuum there is room, and nothing is dropped: %+v, %v", res, err)
+	}
+}
+
+func TestLoweredLimitTrimsSixteenAPut(t *testing.T) {
+	r := newRig(t, nil)
+	ctx, b, key := t.Context(), r.bucket(1), []byte("k")
+	for range 100 {
+		if _, err := b.Put(ctx, key, []byte("x"), noSync); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.SetSettings(ctx, versioning.Settings{MaxVersions: 3, Rollover: versioning.Relabel}); err != nil {
+		t.Fatal(err)
+	}
+	for want := 100; want > 3; {
+		want = max(3, want+1-16)
+		res, err := b.Put(ctx, key, []byte("y"), noSync)
+		if err != nil || res.Version != want || res.Dropped > 16 || res.Writes > 3+16 {
+			t.Fatalf("%+v, %v; want version %d", res, err, want)
+		}
+		r.check()
+	}
+}
+
+func TestHostileInput(t *testing.T) {
+	r := newRig(t, nil)
+	ctx, b := t.Context(), r.bucket(1)
+	long := bytes.Repeat([]byte{0}, keys.MaxKeyBytes+1)
+	large := make([]byte, versioning.MaxValueBytes+1)
+	for _, c := range []struct {
+		key, value []byte
+		want       error
+	}{
+		{nil, nil, keys.ErrEmptyKey},
+		{[]byte{}, nil, keys.ErrEmptyKey},
+		{long, nil, keys.ErrKeyTooLong},
+		{[]byte("k"), large, versioning.ErrValueTooLarge},
+	} {
+		if _, err := b.Put(ctx, c.key, c.value, nil); !errors.Is(err, c.want) || !errors.Is(err, base.ErrInvalid) {
+			t.Errorf("put of %d + %d bytes: %v, want %v", len(c.key), len(c.value), err, c.want)
+		}
+		if err := r.store.NewBatch().Put(b, c.key, c.value, nil); !errors.Is(err, c.want) {
+			t.Errorf("batch put of %d + %d bytes: %v, want %v", len(c.key), len(c.value), err, c.want)
+		}
+		if c.value != nil {
+			continue
+		}
+		if _, err := b.Get(ctx, c.key); !errors.Is(err, c.want) {
+			t.Errorf("get: %v, want %v", err, c.want)
+		}
+		for _, err := range b.History(ctx, c.key, nil) {
+			if !errors.Is(err, c.want) {
+				t.Errorf("history: %v, want %v", err, c.want)
+			}
+		}
+	}
+	for _, key := range [][]byte{{0}, {0xFF}, {0, 0}, {0, 0xFF}, {0xFF, 0}, long[1:], bytes.Repeat([]byte{0xFF}, keys.MaxKeyBytes)} {
+		for _, value := range [][]byte{nil, {0}, large[1:]} {
+			if _, err := b.Put(ctx, key, value, noSync); err != nil {
+				t.Fatalf("put of %d + %d bytes: %v", len(key), len(value), err)
+			}
+			if v, err := b.Get(ctx, key); err != nil || !bytes.Equal(v.Data, value) {
+				t.Fatalf("get of %d bytes: %d bytes, %v", len(key), len(v.Data), err)
+			}
+		}
+		if len(key) > 2 {
+			continue
+		}
+		for _, values := range []bool{false, true} {
+			n := 0
+			for e, err := range b.Scan(ctx, &versioning.ScanOptions{Prefix: key, Limit: 1, Values: values}) {
+				if err != nil || !bytes.Equal(e.Key, key) {
+					t.Fatalf("scan of prefix %x: %x, %v", key, e.Key, err)
+				}
+				n++
+			}
+			if n != 1 {
+				t.Fatalf("scan of prefix %x: %d keys", key, n)
+			}
+		}
+	}
+	if _, err := r.store.Bucket(0); !errors.Is(err, keys.ErrInvalidBucket) {
+		t.Errorf("bucket 0: %v", err)
+	}
+	for _, n := range []int{-1, 0, 256} {
+		if _, err := b.GetVersion(ctx, []byte("k"), n); !errors.Is(err, versioning.ErrInvalidVersion) {
+			t.Errorf("version %d: %v", n, err)
+		}
+		if _, err := b.DropVersions(ctx, []byte("k"), n, nil); !errors.Is(err, versioning.ErrInvalidVersion) {
+			t.Errorf("drop below %d: %v", n, err)
+		}
+	}
+	for _, s := range []versioning.Settings{{}, {MaxVersions: 256, Rollover: versioning.Relabel}, {MaxVersions: 5, Rollover: 4}} {
+		if err := b.SetSettings(ctx, s); !errors.Is(err, versioning.ErrInvalidSettings) {
+			t.Errorf("settings %+v: %v", s, err)
+		}
+	}
+}
+
+func TestChecksumOfTheClient(t *testing.T) {
+	r := newRig(t, nil)
+	ctx, b := t.Context(), r.bucket(1)
+	right := versioning.Checksum([]byte("value"))
+	wrong := right ^ 1
+	if _, err := b.Put(ctx, []byte("k"), []byte("value"), &versioning.PutOptions{Checksum: &wrong}); !errors.Is(err, versioning.ErrChecksumMismatch) {
+		t.Fatal(err)
+	}
+	if _, err := b.Put(ctx, []byte("k"), []byte("value"), &versioning.PutOptions{Checksum: &right}); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := b.Get(ctx, []byte("k")); err != nil || v.Checksum != right {
+		t.Fatal(v, err)
+	}
+}
+
+func TestClosedAndCancelled(t *testing.T) {
+	r := newRig(t, nil)
+	b := r.bucket(1)
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := b.Put(cancelled, []byte("k"), nil, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("put: %v", err)
+	}
+	if _, err := b.Get(cancelled, []byte("k")); !errors.Is(err, context.Canceled) {
+		t.Errorf("get: %v", err)
+	}
+	batch := r.store.NewBatch()
+	if err := batch.Put(b, []byte("k"), nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := batch.Commit(cancelled, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("batch: %v", err)
+	}
+	if _, err := batch.Commit(t.Context(), nil); !errors.Is(err, base.ErrClosed) {
+		t.Errorf("a used-up batch: %v", err)
+	}
+	r.store.Close()
+	if _, err := b.Put(t.Context(), []byte("k"), nil, nil); !errors.Is(err, base.ErrClosed) {
+		t.Errorf("put after close: %v", err)
+	}
+	if _, err := b.Get(t.Context(), []byte("k")); !errors.Is(err, base.ErrClosed) {
+		t.Errorf("get after close: %v", err)
+	}
+	for _, err := range b.Scan(t.Context(), nil) {
+		if !errors.Is(err, base.ErrClosed) {
+			t.Errorf("scan after close: %v", err)
+		}
+	}
+}
+
+// TestDroppedShard: what a store of a dropped shard answers must not look like "no such key".
+func TestDroppedShard(t *testing.T) {
+	r := newRig(t, nil)
+	shard, err := r.eng.CreateShard(t.Context(), engine.FirstUserShard+1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := versioning.Open(shard, r.clock, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := store.Bucket(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Put(t.Context(), []byte("k"), []byte("v"), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.eng.DropShard(t.Context(), shard.ID()); err != nil {
+		t.Fatal(err)
+	}
+	_, getErr := b.Get(t.Context(), []byte("k"))
+	_, putErr := b.Put(t.Context(), []byte("k"), []byte("v"), nil)
+	_, describeErr := b.Describe(t.Context(), []byte("k"))
+	for _, err := range []error{getErr, putErr, describeErr} {
+		if !errors.Is(err, engine.ErrShardDropped) || errors.Is(err, versioning.ErrNotFound) {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
+func TestSettingsSurviveAndAreShared(t *testing.T) {
+	r := newRig(t, nil)
+	one, other := r.bucket(1), r.bucket(1)
+	if s, err := one.Settings(t.Context()); err != nil || s != versioning.DefaultSettings() {
+		t.Fatal(s, err)
+	}
+	if err := other.SetSettings(t.Context(), versioning.Settings{MaxVersions: 7, Rollover: versioning.Cascade}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		s, err := one.Settings(t.Context())
+		if err != nil || s.MaxVersions != 7 || s.Rollover != versioning.Cascade || s.Updated.IsZero() {
+			t.Fatal(s, err)
+		}
+		r.reopen()
+		one = r.bucket(1)
+	}
+	for _, text := range []string{"relabel", "cascade", "refuse"} {
+		if v, err := versioning.ParseRollover(text); err != nil || v.String() != text {
+			t.Errorf("%s: %v, %v", text, v, err)
+		}
+	}
+	if _, err := versioning.ParseRollover("rotate"); !errors.Is(err, versioning.ErrInvalidSettings) {
+		t.Error(err)
 	}
 }

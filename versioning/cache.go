@@ -16,7 +16,7 @@ const (
 	// that the next put of the key need not read it.
 	cacheLatestBytes = 1 << 10
 
-	minCacheBytes = 16 << 10
+	minCacheBytes = 32 << 10
 	maxCacheBytes = 1 << 40
 )
 
@@ -60,7 +60,7 @@ type CacheStats struct {
 	Hits, Misses, Evictions uint64
 }
 
-// NewCache returns a cache of at most maxBytes bytes, 16 KiB to 1 TiB; else ErrInvalidOptions.
+// NewCache returns a cache of at most maxBytes bytes, 32 KiB to 1 TiB; else ErrInvalidOptions.
 func NewCache(maxBytes int64) (*Cache, error) {
 	if maxBytes < minCacheBytes || maxBytes > maxCacheBytes {
 		return nil, fmt.Errorf("%w: a cache of %d bytes, must be %d to %d", ErrInvalidOptions, maxBytes, minCacheBytes, int64(maxCacheBytes))
@@ -116,13 +116,21 @@ func (c *Cache) get(hash uint64, key []byte) (desc descriptor, latest []byte, ok
 // put replaces what is known of a key. The cache keeps latest if it is small; nobody may change it
 // afterwards.
 func (c *Cache) put(hash uint64, key []byte, desc *descriptor, latest []byte) {
-	if len(latest) > cacheLatestBytes {
+	s := c.shard(hash)
+	// What one entry may cost, so that it does not push out everything else.
+	room := s.maxBytes/4 - cacheEntryBytes - int64(len(key)+len(desc.unknown))
+	if len(latest) > cacheLatestBytes || int64(cap(latest)) > room {
 		latest = nil
 	}
-	s := c.shard(hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.mu.entries[string(key)]
+	if room < 0 {
+		if e != nil {
+			s.removeLocked(e)
+		}
+		return
+	}
 	if e == nil {
 		e = &cacheEntry{key: string(key)}
 		s.mu.entries[e.key] = e

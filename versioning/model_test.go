@@ -389,7 +389,7 @@ func modelSequence(t *testing.T, r *rig, i uint64, seed uint64) {
 		runs[1].step()
 		runs[2].step()
 		if other.IntN(600) == 0 {
-			r.opts = &versioning.Options{Cache: mustCache(t, []int64{16 << 10, 1 << 20}[other.IntN(2)])}
+			r.opts = &versioning.Options{Cache: mustCache(t, []int64{32 << 10, 1 << 20}[other.IntN(2)])}
 			r.reopen()
 		}
 	}
