@@ -22,7 +22,9 @@ type damage struct {
 	r *rig
 }
 
-func (d *damage) key(suffix string) []byte { return append(keys.AppendStem(nil, 1, []byte("k")), suffix...) }
+func (d *damage) key(suffix string) []byte {
+	return append(keys.AppendStem(nil, 1, []byte("k")), suffix...)
+}
 
 func (d *damage) write(fill func(b *engine.Batch, sh *engine.Shard) error) {
 	d.t.Helper()
