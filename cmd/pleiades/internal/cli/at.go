@@ -20,7 +20,7 @@ func parseAt(s string, now time.Time) (hlc.Timestamp, error) {
 		return endOf(t), nil
 	}
 	if strings.HasPrefix(text, "-") {
-		if d, err := time.ParseDuration(text); err == nil {
+		if d, err := parseAge(text); err == nil {
 			return endOf(now.Add(d)), nil
 		}
 	}

@@ -82,12 +82,13 @@ func TestParseAt(t *testing.T) {
 		"@1763812345.123456789,7": {WallNanos: 1763812345123456789, Logical: 7},
 		"1970-01-01T00:00:01Z":    {WallNanos: 1e9, Logical: 1<<32 - 1},
 		"-1h":                     {WallNanos: now.Add(-time.Hour).UnixNano(), Logical: 1<<32 - 1},
+		"-2d":                     {WallNanos: now.Add(-48 * time.Hour).UnixNano(), Logical: 1<<32 - 1},
 	} {
 		if got, err := parseAt(in, now); err != nil || got != want {
 			t.Errorf("%s: %v, %v", in, got, err)
 		}
 	}
-	for _, in := range []string{"", "@", "1h", "now", "1763812345", "2026-01-01", "-", "1763812345.1,7"} {
+	for _, in := range []string{"", "@", "1h", "now", "1763812345", "2026-01-01", "-", "1763812345.1,7", "-d", "-99999999999d", "-200000d"} {
 		if got, err := parseAt(in, now); err == nil {
 			t.Errorf("%q: %v", in, got)
 		}

@@ -115,7 +115,8 @@ var variable = []struct {
 	re   *regexp.Regexp
 	with string
 }{
-	{regexp.MustCompile(`((?:disk|shard)_bytes[": ]+)\d+`), "${1}N"},
+	{regexp.MustCompile(`((?:disk|shard)_bytes\w*[": ]+)\d+`), "${1}N"},
+	{regexp.MustCompile(`(on disk )\d+( bytes, were )\d+`), "${1}N${2}N"},
 	{regexp.MustCompile(`("seconds": )[0-9.]+`), "${1}N"},
 	{regexp.MustCompile(`(held by pid )\d+`), "${1}N"},
 	{regexp.MustCompile(`(\.dump)\.\d+`), "${1}.N"},

@@ -90,6 +90,14 @@ func usage(d versioning.Descriptor, s versioning.Settings) string {
 	case s.Rollover == versioning.Refuse && d.Oldest <= d.Versions+1-s.MaxVersions:
 		return text + "; the next put is refused"
 	default:
-		return text + "; the next put rolls over: numbers go down by one and the oldest version goes"
+		return text + "; the next put rolls over: numbers go down" + goes(d, s)
 	}
+}
+
+// goes says what a put that rolls over drops.
+func goes(d versioning.Descriptor, s versioning.Settings) string {
+	if d.Versions+1-s.MaxVersions < d.Oldest {
+		return ""
+	}
+	return " and the oldest version goes"
 }

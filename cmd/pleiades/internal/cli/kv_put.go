@@ -22,7 +22,7 @@ type putFlags struct {
 	ifRevision string
 	ifAbsent   bool
 	vacuumable bool
-	ttl        time.Duration
+	ttl        age
 
 	hasVacuumable bool
 }
@@ -46,7 +46,7 @@ With a condition that does not hold nothing is written and the exit code is 4.`,
 	fs.StringVar(&f.ifRevision, "if-revision", "", "write only if the key's revision is this timestamp")
 	fs.BoolVar(&f.ifAbsent, "if-absent", false, "write only if the key has no value")
 	fs.BoolVar(&f.vacuumable, "vacuumable", false, "permit vacuum to remove old versions of this key (=false forbids it)")
-	fs.DurationVar(&f.ttl, "ttl", 0, "the value expires after this time, such as 24h")
+	fs.Var(&f.ttl, "ttl", "the value expires after this time, such as 24h or 30d")
 	cmd.MarkFlagsMutuallyExclusive("if-version", "if-revision", "if-absent")
 	cmd.RunE = a.run(func(ctx context.Context, args []string) error {
 		f.hasVacuumable = fs.Changed("vacuumable")
@@ -54,7 +54,7 @@ With a condition that does not hold nothing is written and the exit code is 4.`,
 			return exit.New(exit.Usage, "versions count from 1; for a key that must not exist: --if-absent", "%w: version %d", base.ErrInvalid, f.ifVersion)
 		}
 		if fs.Changed("ttl") && f.ttl <= 0 {
-			return exit.New(exit.Usage, "give a time from now on, such as --ttl 24h", "%w: a ttl of %s", base.ErrInvalid, f.ttl)
+			return exit.New(exit.Usage, "give a time from now on, such as --ttl 24h", "%w: a ttl of %s", base.ErrInvalid, time.Duration(f.ttl))
 		}
 		key, err := bytearg.Parse(args[0])
 		if err != nil {
@@ -75,7 +75,7 @@ func (a *App) put(ctx context.Context, s *session, key, value []byte, f putFlags
 		opt.Vacuumable = &f.vacuumable
 	}
 	if f.ttl > 0 {
-		opt.ExpireAt = a.now().Add(f.ttl)
+		opt.ExpireAt = a.now().Add(time.Duration(f.ttl))
 	}
 	switch {
 	case f.ifRevision != "":
