@@ -66,11 +66,7 @@ func (e *Engine) checkpointRocksDB(ctx context.Context, dir string) error {
 	if err := foreignError("checkpoint to "+dir, &st); err != nil {
 		return err
 	}
-	mark, _, err := openSyncMark(dir)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(mark.set(uint64(seq)), mark.close()); err != nil {
+	if err := writeSyncMark(dir, uint64(seq)); err != nil {
 		return err
 	}
 	return writeFileSynced(dir, formatFileName, appendFormatFile(nil))

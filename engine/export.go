@@ -36,6 +36,9 @@ type ExportOptions struct {
 // bring deleted rows back): tables that hold some are compacted first, and where a snapshot forbids
 // that, the rows are written anew.
 func (s *Shard) Export(ctx context.Context, dir string, opts *ExportOptions) (_ *Export, err error) {
+	if s.id == 0 {
+		return nil, fmt.Errorf("%w: node-local storage is this node's alone and cannot be exported", ErrInvalid)
+	}
 	if err := s.enter(); err != nil {
 		return nil, err
 	}

@@ -195,6 +195,9 @@ func TestExportRefusesAnExistingDirectory(t *testing.T) {
 	if _, err := s.Export(ctx, filepath.Join(dir, "x"), nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled export: %v", err)
 	}
+	if _, err := e.Local().Export(context.Background(), filepath.Join(dir, "x"), nil); !errors.Is(err, ErrInvalid) {
+		t.Errorf("export of node-local storage: %v", err)
+	}
 	if left, _ := os.ReadDir(dir); len(left) != 0 {
 		t.Errorf("failed exports left %v", left)
 	}

@@ -34,7 +34,8 @@ type IterOptions struct {
 	// what others use out of the block cache.
 	LongScan bool
 	// BufferBytes and BufferRows bound what one call into RocksDB fetches ahead. The first fetch behind
-	// a seek is at most 16 rows and 16 KiB, each further one is four times as large up to these bounds.
+	// a seek is at most 8 rows and 16 KiB; each further one has twice the rows and four times the bytes,
+	// up to these bounds.
 	// A row that is larger than the buffer gets a buffer of its own size. Defaults 256 KiB (1 to 64 MiB)
 	// and 1,024 rows (1 to 1,048,576).
 	BufferBytes, BufferRows int
@@ -46,8 +47,9 @@ const (
 	defaultBufferRows  = 1024
 	maxBufferRows      = 1 << 20
 	firstFillBytes     = 16 << 10
-	firstFillRows      = 16
-	fillGrowth         = 4
+	firstFillRows      = 8
+	fillBytesGrowth    = 4
+	fillRowsGrowth     = 2
 )
 
 // Iterator walks the rows of one shard in key order, both ways. It is not safe for concurrent use. It
@@ -292,7 +294,7 @@ func (it *Iterator) onward() bool {
 		it.at = -1
 		return false
 	}
-	it.fillBytes, it.fillRows = min(it.fillBytes*fillGrowth, it.maxBytes), min(it.fillRows*fillGrowth, it.maxRows)
+	it.fillBytes, it.fillRows = min(it.fillBytes*fillBytesGrowth, it.maxBytes), min(it.fillRows*fillRowsGrowth, it.maxRows)
 	return it.fill(C.PLE_GO_ON, nil)
 }
 

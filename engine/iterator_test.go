@@ -348,7 +348,7 @@ func TestIteratorHoldsItsShard(t *testing.T) {
 	}
 	dropped := make(chan error, 1)
 	go func() { dropped <- e.DropShard(context.Background(), s.ID()) }()
-	for s.Live() {
+	for !s.users.isShut() {
 		runtime.Gosched()
 	}
 	if !it.First() || string(it.Value()) != "1" {

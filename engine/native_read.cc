@@ -158,8 +158,11 @@ ple_many ple_multiget(ple_db* db, ple_family* family, const ple_snapshot* snap, 
       at += v.values[i].size();
     }
     v.values[i].Reset();
+    // What a memtable's value was copied into stays with its slot, unless it is large.
+    std::string* self = v.values[i].GetSelf();
+    if (self->capacity() > kScratchBytes / kScratchValues) std::string().swap(*self);
   }
-  if (n > kScratchValues || out.total > kScratchBytes || out.fail != nullptr) scratch.reset();
+  if (n > kScratchValues || out.fail != nullptr) scratch.reset();
   return out;
 }
 

@@ -177,6 +177,18 @@ func TestReadsUnderLoad(t *testing.T) {
 		return err
 	})
 	loop(func(int) error {
+		r, err := s.MultiGet([][]byte{keyOf(0), keyOf(keys - 1)}, nil)
+		if err != nil {
+			return err
+		}
+		first, _ := r.Value(0)
+		last, _ := r.Value(1)
+		if string(first) != string(last) {
+			return fmt.Errorf("one MultiGet sees %q and %q", first, last)
+		}
+		return nil
+	})
+	loop(func(int) error {
 		snap, err := e.NewSnapshot()
 		if err != nil {
 			return err
