@@ -31,6 +31,11 @@ func TestSlotsAndVersionsAreInverse(t *testing.T) {
 	}
 }
 
+// versionOf is the inverse of slotOf.
+func versionOf(slot uint8, base int) int {
+	return (int(slot)-1-base+slotCount)%slotCount + 1
+}
+
 // planRecords executes plans on a plain map of slots, in which each version is its write's number.
 type planRecords struct {
 	t      *testing.T
@@ -40,7 +45,6 @@ type planRecords struct {
 	// versions is the model: what is there, oldest first, under the numbers from oldest.
 	versions []int
 	oldest   int
-	writes   int
 }
 
 func (r *planRecords) execute(p *plan) {

@@ -87,7 +87,6 @@ type scan struct {
 	now     int64
 	haveNow bool
 	key     []byte
-	data    []byte
 	reader  versionReader
 }
 

@@ -24,8 +24,3 @@ const (
 func slotOf(version, base int) uint8 {
 	return uint8((version-1+base)%slotCount + 1)
 }
-
-// versionOf is the inverse of slotOf.
-func versionOf(slot uint8, base int) int {
-	return (int(slot)-1-base+slotCount)%slotCount + 1
-}

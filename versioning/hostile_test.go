@@ -1,0 +1,138 @@
+package versioning_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/shieldmaidens/pleiades/base"
+	"github.com/shieldmaidens/pleiades/keys"
+	"github.com/shieldmaidens/pleiades/versioning"
+)
+
+func TestHostileInput(t *testing.T) {
+	r := newRig(t, nil)
+	ctx, b := t.Context(), r.bucket(1)
+	long := bytes.Repeat([]byte{0}, keys.MaxKeyBytes+1)
+	large := make([]byte, versioning.MaxValueBytes+1)
+	for _, c := range []struct {
+		key, value []byte
+		want       error
+	}{
+		{nil, nil, keys.ErrEmptyKey},
+		{[]byte{}, nil, keys.ErrEmptyKey},
+		{long, nil, keys.ErrKeyTooLong},
+		{[]byte("k"), large, versioning.ErrValueTooLarge},
+	} {
+		if _, err := b.Put(ctx, c.key, c.value, nil); !errors.Is(err, c.want) || !errors.Is(err, base.ErrInvalid) {
+			t.Errorf("put of %d + %d bytes: %v, want %v", len(c.key), len(c.value), err, c.want)
+		}
+		if err := r.store.NewBatch().Put(b, c.key, c.value, nil); !errors.Is(err, c.want) {
+			t.Errorf("batch put of %d + %d bytes: %v, want %v", len(c.key), len(c.value), err, c.want)
+		}
+		if c.value != nil {
+			continue
+		}
+		if _, err := b.Get(ctx, c.key); !errors.Is(err, c.want) {
+			t.Errorf("get: %v, want %v", err, c.want)
+		}
+		for _, err := range b.History(ctx, c.key, nil) {
+			if !errors.Is(err, c.want) {
+				t.Errorf("history: %v, want %v", err, c.want)
+			}
+		}
+	}
+	for _, key := range [][]byte{{0}, {0xFF}, {0, 0}, {0, 0xFF}, {0xFF, 0}, long[1:], bytes.Repeat([]byte{0xFF}, keys.MaxKeyBytes)} {
+		for _, value := range [][]byte{nil, {0}, large[1:]} {
+			if _, err := b.Put(ctx, key, value, noSync); err != nil {
+				t.Fatalf("put of %d + %d bytes: %v", len(key), len(value), err)
+			}
+			if v, err := b.Get(ctx, key); err != nil || !bytes.Equal(v.Data, value) {
+				t.Fatalf("get of %d bytes: %d bytes, %v", len(key), len(v.Data), err)
+			}
+		}
+		if len(key) > 2 {
+			continue
+		}
+		for _, values := range []bool{false, true} {
+			n := 0
+			for e, err := range b.Scan(ctx, &versioning.ScanOptions{Prefix: key, Limit: 1, Values: values}) {
+				if err != nil || !bytes.Equal(e.Key, key) {
+					t.Fatalf("scan of prefix %x: %x, %v", key, e.Key, err)
+				}
+				n++
+			}
+			if n != 1 {
+				t.Fatalf("scan of prefix %x: %d keys", key, n)
+			}
+		}
+	}
+	if _, err := r.store.Bucket(0); !errors.Is(err, keys.ErrInvalidBucket) {
+		t.Errorf("bucket 0: %v", err)
+	}
+	for _, n := range []int{-1, 0, 256} {
+		if _, err := b.GetVersion(ctx, []byte("k"), n); !errors.Is(err, versioning.ErrInvalidVersion) {
+			t.Errorf("version %d: %v", n, err)
+		}
+		if _, err := b.DropVersions(ctx, []byte("k"), n, nil); !errors.Is(err, versioning.ErrInvalidVersion) {
+			t.Errorf("drop below %d: %v", n, err)
+		}
+	}
+	for _, s := range []versioning.Settings{{}, {MaxVersions: 256, Rollover: versioning.Relabel}, {MaxVersions: 5, Rollover: 4}} {
+		if err := b.SetSettings(ctx, s); !errors.Is(err, versioning.ErrInvalidSettings) {
+			t.Errorf("settings %+v: %v", s, err)
+		}
+	}
+}
+
+func TestChecksumOfTheClient(t *testing.T) {
+	r := newRig(t, nil)
+	ctx, b := t.Context(), r.bucket(1)
+	right := versioning.Checksum([]byte("value"))
+	wrong := right ^ 1
+	if _, err := b.Put(ctx, []byte("k"), []byte("value"), &versioning.PutOptions{Checksum: &wrong}); !errors.Is(err, versioning.ErrChecksumMismatch) {
+		t.Fatal(err)
+	}
+	if _, err := b.Put(ctx, []byte("k"), []byte("value"), &versioning.PutOptions{Checksum: &right}); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := b.Get(ctx, []byte("k")); err != nil || v.Checksum != right {
+		t.Fatal(v, err)
+	}
+}
+
+func TestClosedAndCancelled(t *testing.T) {
+	r := newRig(t, nil)
+	b := r.bucket(1)
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := b.Put(cancelled, []byte("k"), nil, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("put: %v", err)
+	}
+	if _, err := b.Get(cancelled, []byte("k")); !errors.Is(err, context.Canceled) {
+		t.Errorf("get: %v", err)
+	}
+	batch := r.store.NewBatch()
+	if err := batch.Put(b, []byte("k"), nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := batch.Commit(cancelled, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("batch: %v", err)
+	}
+	if _, err := batch.Commit(t.Context(), nil); !errors.Is(err, base.ErrClosed) {
+		t.Errorf("a used-up batch: %v", err)
+	}
+	r.store.Close()
+	if _, err := b.Put(t.Context(), []byte("k"), nil, nil); !errors.Is(err, base.ErrClosed) {
+		t.Errorf("put after close: %v", err)
+	}
+	if _, err := b.Get(t.Context(), []byte("k")); !errors.Is(err, base.ErrClosed) {
+		t.Errorf("get after close: %v", err)
+	}
+	for _, err := range b.Scan(t.Context(), nil) {
+		if !errors.Is(err, base.ErrClosed) {
+			t.Errorf("scan after close: %v", err)
+		}
+	}
+}
