@@ -57,6 +57,10 @@ func Open(dir string, opts *Options) (_ *Engine, err error) {
 		if err := beginCreation(dir); err != nil {
 			return nil, err
 		}
+		// The directory may have been made by hand a moment ago. Who may not read its parent can't sync it.
+		if err := syncDir(filepath.Dir(dir)); err != nil && !errors.Is(err, ErrPermission) {
+			return nil, err
+		}
 	}
 	if err := os.RemoveAll(filepath.Join(dir, stagingDirName)); err != nil {
 		return nil, fsError("clear "+stagingDirName, err)
@@ -82,10 +86,7 @@ func prepareDir(dir string, o *Options) error {
 		if o.ErrorIfMissing {
 			return fmt.Errorf("%w: %s does not exist", ErrNoStore, dir)
 		}
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return fsError("create "+dir, err)
-		}
-		return nil
+		return makeDir(dir)
 	case err != nil:
 		return fsError("stat "+dir, err)
 	case !st.IsDir():
@@ -96,6 +97,21 @@ func prepareDir(dir string, o *Options) error {
 		return fmt.Errorf("%w: %s is empty", ErrNoStore, dir)
 	}
 	return err
+}
+
+// makeDir makes dir and missing directories above it, durably: a synced file in a directory whose own
+// name is lost is lost as well.
+func makeDir(dir string) error {
+	parent := filepath.Dir(dir)
+	if _, err := os.Stat(parent); errors.Is(err, os.ErrNotExist) && parent != dir {
+		if err := makeDir(parent); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+		return fsError("create "+dir, err)
+	}
+	return syncDir(parent)
 }
 
 // openRocksDB opens the database with every family that exists, checks it against the synced mark,

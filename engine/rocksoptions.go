@@ -61,9 +61,10 @@ func (e *Engine) buildOptions() *grocksdb.Options {
 	}
 	e.events = newEvents()
 	prepareOptions(opts, e.events)
+	freeEnv := setEnv(opts, e.dir)
 	e.cfOpts = opts
 	e.cache = cache
-	e.owned = append(e.owned, cache.Destroy, table.Destroy, opts.Destroy)
+	e.owned = append(e.owned, freeEnv, cache.Destroy, table.Destroy, opts.Destroy)
 	return opts
 }
 

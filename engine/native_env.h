@@ -1,0 +1,20 @@
+#ifndef PLEIADES_ENGINE_NATIVE_ENV_H
+#define PLEIADES_ENGINE_NATIVE_ENV_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// ple_env is the operating system as RocksDB sees it for the store in one directory. It must outlive
+// the options that it is set on and the database.
+typedef struct ple_env ple_env;
+
+// ple_env_new makes one for the store in dir (absolute, without a slash at its end).
+ple_env* ple_env_new(const char* dir);
+void ple_env_free(ple_env* env);
+void ple_options_set_env(void* options, ple_env* env);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
