@@ -351,16 +351,20 @@ func (e *Engine) linkForMove(x *Export, name string) (dir string, err error) {
 	return dir, nil
 }
 
-// linkOrCopy makes dst a hard link to src, or a copy where links are impossible.
+// linkOrCopy makes dst a hard link to src, or a copy where links are impossible. The bytes are synced
+// either way: RocksDB only links what it imports, and src may have been written a moment ago.
 func linkOrCopy(src, dst string) error {
-	if os.Link(src, dst) == nil {
-		return nil
-	}
 	in, err := os.Open(src)
 	if err != nil {
 		return fsError("open "+src, err)
 	}
 	defer in.Close()
+	if os.Link(src, dst) == nil {
+		if err := in.Sync(); err != nil {
+			return fsError("sync "+src, err)
+		}
+		return nil
+	}
 	out, err := os.OpenFile(dst, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return fsError("create "+dst, err)

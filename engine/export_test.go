@@ -15,6 +15,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 var rewrite = flag.Bool("rewrite-export", false, "rewrite the golden export manifest")
@@ -204,6 +206,63 @@ func TestExportRefusesAnExistingDirectory(t *testing.T) {
 	if e.Err() != nil {
 		t.Errorf("a failed export stopped the engine: %v", e.Err())
 	}
+}
+
+// TestFilesAcrossFileSystems exports to, checkpoints to, and imports and ingests from a file system on
+// which nothing can be linked with the store.
+func TestFilesAcrossFileSystems(t *testing.T) {
+	ctx := context.Background()
+	far, err := os.MkdirTemp("/dev/shm", "pleiades-test-")
+	if err != nil {
+		t.Skip("no second file system:", err)
+	}
+	t.Cleanup(func() { os.RemoveAll(far) })
+	e, s := newReadingShard(t)
+	var here, there unix.Stat_t
+	if err := errors.Join(unix.Stat(e.Dir(), &here), unix.Stat(far, &there)); err != nil {
+		t.Fatal(err)
+	}
+	if here.Dev == there.Dev {
+		t.Skip("/dev/shm is the tests' file system")
+	}
+	rows := map[string]string{}
+	for i := range 1000 {
+		rows[string(keyOf(i))] = "v"
+	}
+	put(t, e, s, rows)
+	x, err := s.Export(ctx, filepath.Join(far, "export"), &ExportOptions{Checksums: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	imported, err := importShard(ctx, e, FirstUserShard+1, x.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Checkpoint(ctx, filepath.Join(far, "store")); err != nil {
+		t.Fatal(err)
+	}
+	copied := openReading(t, filepath.Join(far, "store"))
+	fromCopy, err := copied.Shard(FirstUserShard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantContents(t, fromCopy, rows)
+	w, err := e.NewSSTWriter(filepath.Join(far, "table"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Put([]byte("zz"), []byte("ingested")); err != nil {
+		t.Fatal(err)
+	}
+	info, err := w.Finish()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := imported.Ingest(ctx, []string{info.Path}, nil); err != nil {
+		t.Fatal(err)
+	}
+	rows["zz"] = "ingested"
+	wantContents(t, imported, rows)
 }
 
 func TestReadExportFindsDamage(t *testing.T) {
