@@ -74,17 +74,35 @@ func (q quietPipe) Write(p []byte) (int, error) {
 
 // report writes err with its way out and returns its code.
 func (a *App) report(cmd *cobra.Command, err error) exit.Code {
-	if err == nil || errors.Is(err, syscall.EPIPE) {
+	if err = withoutPipe(err); err == nil {
 		return exit.OK
 	}
 	var typed *exit.Error
 	if !a.started && !errors.As(err, &typed) {
-		err = exit.New(exit.Usage, "see: "+cmd.CommandPath()+" --help", "%w", err)
+		err = exit.New(exit.Usage, usageFix(cmd.CommandPath(), err.Error()), "%w", err)
 	}
+	err = withFix(err)
 	code, fix := exit.Of(err)
 	fmt.Fprintf(a.Err, "%s: %s\n", a.paint("31", cmd.CommandPath()), oneLine(err.Error()))
 	fmt.Fprintf(a.Err, "  fix: %s\n", oneLine(fix))
 	return code
+}
+
+// withoutPipe drops those parts of err that say that the reader of standard output went away, which is the
+// reader's right.
+func withoutPipe(err error) error {
+	if !errors.Is(err, syscall.EPIPE) {
+		return err
+	}
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return nil
+	}
+	var rest []error
+	for _, e := range joined.Unwrap() {
+		rest = append(rest, withoutPipe(e))
+	}
+	return errors.Join(rest...)
 }
 
 // oneLine keeps an error's text from spreading over the terminal or moving its cursor.

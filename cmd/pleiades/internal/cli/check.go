@@ -102,7 +102,7 @@ func (a *App) checkFiles(ctx context.Context, eng *engine.Engine) error {
 func (a *App) checkShard(ctx context.Context, eng *engine.Engine, id engine.ShardID) (versioning.CheckReport, error) {
 	shard, err := eng.Shard(id)
 	if err != nil {
-		return versioning.CheckReport{}, exit.WithFix(err, "pleiades shard list shows the shards")
+		return versioning.CheckReport{}, err
 	}
 	bar := a.bar(fmt.Sprintf("checking shard %d", id), 0, "records")
 	defer bar.Clear()

@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -288,6 +289,49 @@ type cutWriter struct {
 func (c *cutWriter) Write(p []byte) (int, error) {
 	c.cut()
 	return c.w.Write(p)
+}
+
+// TestHostileSizes: the longest key and value are taken, one byte more is refused with a way out.
+func TestHostileSizes(t *testing.T) {
+	w := newWorld(t)
+	longest := strings.Repeat("\xff", keys.MaxKeyBytes)
+	w.must("kv", "put", longest, "v")
+	if got := w.must("kv", "get", longest); got != "v" {
+		t.Fatal(got)
+	}
+	if r := w.run("kv", "put", longest+"x", "v"); r.code != exit.Usage || !strings.Contains(r.err, "shorter key") {
+		t.Errorf("%+v", r)
+	}
+	value := bytes.Repeat([]byte{0}, versioning.MaxValueBytes)
+	file := w.file("value", value)
+	w.must("kv", "put", "k", "@"+file)
+	if got := w.must("kv", "get", "k"); len(got) != len(value) {
+		t.Errorf("%d bytes", len(got))
+	}
+	w.file("value", append(value, 0))
+	if r := w.run("kv", "put", "k", "@"+file); r.code != exit.Usage || !strings.Contains(r.err, "in pieces") {
+		t.Errorf("%+v", r)
+	}
+	for _, key := range []string{"0x00", "0xff", "0x00ff00", "'\\0\\xff'", "b64:AP8A"} {
+		w.must("kv", "put", key, "1")
+		w.must("kv", "get", key)
+	}
+	w.must("check")
+}
+
+// TestWithoutPipe: what else went wrong is not hidden by a reader that went away.
+func TestWithoutPipe(t *testing.T) {
+	gone := &os.PathError{Op: "write", Path: "|1", Err: syscall.EPIPE}
+	other := errors.New("other")
+	if err := withoutPipe(errors.Join(gone, nil, fmt.Errorf("flush: %w", gone))); err != nil {
+		t.Error(err)
+	}
+	if err := withoutPipe(errors.Join(other, errors.Join(gone))); !errors.Is(err, other) || errors.Is(err, syscall.EPIPE) {
+		t.Error(err)
+	}
+	if err := withoutPipe(other); err != other {
+		t.Error(err)
+	}
 }
 
 // TestClockBehind: a wall clock that was set back is explained, not worked around.

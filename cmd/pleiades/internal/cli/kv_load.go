@@ -31,8 +31,9 @@ Formats (guessed from the first line when --format is not given):
 
 A load can be repeated after an interruption, a crash or a bad line, with the same command: with every batch it
 notes how far it came, and the next run checks that the records up to there are the same and goes on behind them.
-The end result is that of one uninterrupted run. A load that has ended leaves no note: loading the same file again
-makes new versions, except with --skip-unchanged, which puts a record only if it differs from the key's latest value.
+The end result is that of one uninterrupted run. (Standard input is kept in a temporary file while it is compared.)
+A load that has ended leaves no note: loading the same file again makes new versions, except with --skip-unchanged,
+which puts a record only if it differs from the key's latest value.
 A dump never makes a version twice: one that its key already has, by timestamp, is unchanged. Version numbers of a
 restored key count from 1; a deletion without anything older in the dump leaves no trace.
 

@@ -44,10 +44,15 @@ func (a *App) load(ctx context.Context, arg string, f *loadFlags) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, in.Close()) }()
+	l := &loader{a: a, f: f, in: in}
+	start := a.now()
+	// An input that cannot be loaded at all must not leave an empty store behind.
+	if err := l.source(); err != nil {
+		return inputFix(err)
+	}
 	return a.withStore(ctx, write, func(s *session) error {
-		l := &loader{a: a, s: s, f: f, in: in}
-		start := a.now()
-		if err := l.open(); err != nil {
+		l.s = s
+		if err := l.open(ctx); err != nil {
 			return inputFix(err)
 		}
 		l.bar = a.bar("loading", in.size, "B")
@@ -57,11 +62,8 @@ func (a *App) load(ctx context.Context, arg string, f *loadFlags) (err error) {
 	})
 }
 
-// open opens the source, behind the records that an interrupted run has loaded.
-func (l *loader) open() error {
-	if err := l.source(); err != nil {
-		return err
-	}
+// open brings the source behind the records that an earlier run has read.
+func (l *loader) open(ctx context.Context) error {
 	l.key = l.a.progressKey(l.in.name, l.format, l.f)
 	p, err := l.a.readProgress(l.s.eng, l.key)
 	if err != nil {
@@ -71,7 +73,7 @@ func (l *loader) open() error {
 	if p == nil || l.f.noResume {
 		return l.in.settle()
 	}
-	same, err := l.skip(p)
+	same, err := l.skip(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -88,8 +90,9 @@ func (l *loader) open() error {
 	return l.source()
 }
 
+// source opens the source at the start of the input.
 func (l *loader) source() (err error) {
-	if l.src == nil && l.in.pipe != nil {
+	if l.src == nil {
 		if err := l.in.keep(); err != nil {
 			return err
 		}
@@ -101,8 +104,14 @@ func (l *loader) source() (err error) {
 }
 
 // skip reads the records that p counts and reports whether they are the same.
-func (l *loader) skip(p *loadProgress) (same bool, err error) {
+func (l *loader) skip(ctx context.Context, p *loadProgress) (same bool, err error) {
+	bar := l.a.bar("comparing", int64(p.records), "records")
+	defer bar.Clear()
 	for l.digest.n < p.records {
+		if err := ctx.Err(); err != nil {
+			return false, err
+		}
+		bar.Set(int64(l.digest.n), "")
 		r, err := l.src.Next()
 		var bad *record.Bad
 		switch {

@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -228,6 +230,52 @@ func TestLoadTooLargeForABatch(t *testing.T) {
 	}
 	if got := w.must("kv", "get", "a") + w.must("kv", "get", "c"); got != "13" {
 		t.Fatal(got)
+	}
+}
+
+// TestLoadLeavesNothing: an input that cannot be loaded does not make a store.
+func TestLoadLeavesNothing(t *testing.T) {
+	w := newWorld(t)
+	for _, args := range [][]string{
+		{"kv", "load", w.file("prose", []byte("hello\n"))},
+		{"kv", "load", w.file("packed", []byte{0x1f, 0x8b, 8})},
+		{"kv", "load", w.file("dump", []byte("PLDUMP"))},
+		{"kv", "load", w.dir},
+		{"kv", "load", "-"},
+	} {
+		w.stdin = "prose\n"
+		if r := w.run(args...); r.code == exit.OK || r.out != "" {
+			t.Errorf("%q: %+v", args, r)
+		}
+		if _, err := os.Stat(w.env["PLEIADES_DIR"]); !errors.Is(err, fs.ErrNotExist) {
+			t.Fatalf("%q made a store: %v", args, err)
+		}
+	}
+}
+
+// TestLoadShowsProgress: a bar on a terminal, on standard error, gone at the end; nothing when asked to be quiet.
+func TestLoadShowsProgress(t *testing.T) {
+	w := newWorld(t)
+	file := w.file("in.jsonl", []byte(input(400, 3)))
+	load := func(tty bool, args ...string) string {
+		var out, errs bytes.Buffer
+		w.tty = tty
+		a := w.app(&out, &errs)
+		a.Wall = func() time.Time { // a slow machine
+			w.wall = w.wall.Add(20 * time.Millisecond)
+			return w.wall
+		}
+		if code := a.Run(t.Context(), append([]string{"kv", "load", file}, args...)); code != exit.OK || !strings.HasPrefix(out.String(), "loaded 400,") {
+			t.Fatalf("exit %d\n%s%s", code, out.String(), errs.String())
+		}
+		return errs.String()
+	}
+	got := load(true)
+	if !strings.Contains(got, "\r\x1b[Kloading [") || !strings.Contains(got, "] 100%") || !strings.HasSuffix(got, "\r\x1b[K") {
+		t.Errorf("%q", got)
+	}
+	if got := load(true, "-q") + load(false); got != "" {
+		t.Errorf("%q", got)
 	}
 }
 

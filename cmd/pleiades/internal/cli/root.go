@@ -59,7 +59,7 @@ Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 conflict, 5 unavailable (try 
 	root.SetUsageTemplate(usageTemplate)
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(a.kv(), a.vacuumGroup(), a.bucketGroup(), a.check(), a.shardGroup(), a.keysGroup(), a.configCommand(), a.version(), a.completion(root))
-	root.SetHelpCommand(&cobra.Command{Use: "no-help", Hidden: true}) // --help is the one way
+	root.InitDefaultHelpCmd()
 	finish(root)
 	return root
 }
@@ -67,6 +67,10 @@ Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 conflict, 5 unavailable (try 
 // finish gives every group its answer to a missing or unknown command.
 func finish(cmd *cobra.Command) {
 	for _, c := range cmd.Commands() {
+		if c.Name() == "help" {
+			c.Hidden = true // --help does the same
+			continue
+		}
 		finish(c)
 	}
 	if !cmd.HasSubCommands() || cmd.Runnable() {

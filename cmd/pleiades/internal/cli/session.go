@@ -101,9 +101,6 @@ func (a *App) withStore(ctx context.Context, mode access, fn func(*session) erro
 			s.shard, err = eng.Shard(a.shardID())
 		}
 		if err != nil {
-			if errors.Is(err, engine.ErrShardNotFound) {
-				return exit.WithFix(err, "pleiades shard list shows the shards; the first write to one makes it")
-			}
 			return err
 		}
 		if s.clock, err = versioning.NewClock(eng, a.clockOptions()); err != nil {

@@ -22,7 +22,7 @@ import (
 var settings = []config.Setting{
 	{Name: "dir", Help: "directory of the store"},
 	{Name: "bucket", Default: "1", Help: "bucket number", Check: positive},
-	{Name: "shard", Default: "1001", Help: "shard number", Check: positive},
+	{Name: "shard", Default: "1001", Help: "shard number, from 1001", Check: userShard},
 	{Name: "output", Help: "table, json, jsonl, yaml or raw (default: table on a terminal, else what pipes well)", Check: checkOutput},
 	{Name: "timeout", Default: "0s", Help: "give up after this time (0s: never)", Check: checkDuration},
 	{Name: "quiet", Default: "false", Help: "no notes, no progress", Check: checkBool},
@@ -38,6 +38,14 @@ var shorthands = map[string]string{"bucket": "B", "output": "o", "quiet": "q", "
 func positive(s string) error {
 	if n, err := strconv.ParseUint(s, 10, 64); err != nil || n == 0 {
 		return fmt.Errorf("%q is no number from 1", s)
+	}
+	return nil
+}
+
+// userShard refuses the shards that are reserved for the system.
+func userShard(s string) error {
+	if n, err := strconv.ParseUint(s, 10, 64); err != nil || n < uint64(engine.FirstUserShard) {
+		return fmt.Errorf("%q is no number from %d", s, engine.FirstUserShard)
 	}
 	return nil
 }

@@ -23,13 +23,14 @@ func (a *App) shardGroup() *cobra.Command {
 	return cmd
 }
 
-// parseShard reads a shard number; those below engine.FirstUserShard are the system's.
+// parseShard reads the number of a shard that users may have.
 func parseShard(arg string) (engine.ShardID, error) {
-	n, err := strconv.ParseUint(arg, 10, 64)
-	if err != nil || n == 0 {
-		return 0, exit.New(exit.Usage, fmt.Sprintf("give a number from %d", engine.FirstUserShard), "%w: %q is no shard", base.ErrInvalid, arg)
+	if err := userShard(arg); err != nil {
+		return 0, exit.New(exit.Usage, fmt.Sprintf("give a number from %d; those below are the system's", engine.FirstUserShard),
+			"%w: %q is no shard", base.ErrInvalid, arg)
 	}
-	return engine.ShardID(n), nil
+	n, err := strconv.ParseUint(arg, 10, 64)
+	return engine.ShardID(n), err
 }
 
 func (a *App) shardList() *cobra.Command {
@@ -120,7 +121,7 @@ func (a *App) shardDrop() *cobra.Command {
 			}
 			return a.withEngine(read, func(eng *engine.Engine) error {
 				if _, err := eng.Shard(id); err != nil {
-					return exit.WithFix(err, "pleiades shard list shows the shards")
+					return err
 				}
 				if err := a.confirm(ctx, fmt.Sprintf("drop shard %d with everything in it", id)); err != nil {
 					return err

@@ -5,7 +5,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/exit"
 	"github.com/shieldmaidens/pleiades/engine"
 )
 
@@ -30,7 +29,7 @@ one of the two changes.`,
 			return a.withEngine(read, func(eng *engine.Engine) error {
 				src, err := eng.Shard(from)
 				if err != nil {
-					return exit.WithFix(err, "pleiades shard list shows the shards")
+					return err
 				}
 				if _, err := eng.CloneShard(ctx, src, to); err != nil {
 					return err

@@ -81,14 +81,6 @@ func (f *vacuumFlags) options() (*vacuum.Options, error) {
 	return opt, nil
 }
 
-// vacuumFix adds the way out of a policy that vacuum does not take.
-func vacuumFix(err error) error {
-	if errors.Is(err, vacuum.ErrInvalidPolicy) {
-		return exit.WithFix(err, "say what stays: --keep-newest N, --older-than 30d, or both")
-	}
-	return err
-}
-
 func (a *App) vacuumPlan() *cobra.Command {
 	var f vacuumFlags
 	cmd := &cobra.Command{
@@ -118,7 +110,7 @@ func (a *App) planVacuum(ctx context.Context, s *session, policy vacuum.Policy, 
 	var versions, bytes int64
 	for step, err := range vacuum.Plan(ctx, s.bucket, policy, opt) {
 		if err != nil {
-			return vacuumFix(err)
+			return err
 		}
 		var oldest any
 		if step.Op.Kind != versioning.OpPurge {
@@ -177,7 +169,7 @@ func (a *App) runVacuum(ctx context.Context, s *session, policy vacuum.Policy, o
 	r, err := vacuum.Run(ctx, s.bucket, policy, opt)
 	bar.Clear()
 	if err != nil && r.Keys == 0 && r.Next == nil {
-		return vacuumFix(err)
+		return err
 	}
 	if err != nil && len(r.Next) > 0 {
 		a.note("to go on there: --start %s", bytearg.Format(r.Next))

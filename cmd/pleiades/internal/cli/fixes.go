@@ -1,0 +1,54 @@
+package cli
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/exit"
+	"github.com/shieldmaidens/pleiades/engine"
+	"github.com/shieldmaidens/pleiades/hlc"
+	"github.com/shieldmaidens/pleiades/keys"
+	"github.com/shieldmaidens/pleiades/vacuum"
+	"github.com/shieldmaidens/pleiades/versioning"
+)
+
+// fixes are the ways out of errors of the layers below that mean the same wherever they come from. A command
+// that knows better says so itself; what is not listed gets the advice of its marker (package exit).
+var fixes = []struct {
+	err error
+	fix string
+}{
+	{keys.ErrEmptyKey, "give a key of 1 to 16384 bytes; a shell variable may be empty"},
+	{keys.ErrKeyTooLong, "use a shorter key, such as a hash of it, and keep the long form in the value"},
+	{versioning.ErrValueTooLarge, "store it in pieces under several keys"},
+	{versioning.ErrInvalidSettings, "see: pleiades bucket set --help"},
+	{versioning.ErrMissingRecord, "run: pleiades check"},
+	{vacuum.ErrInvalidPolicy, "say what stays: --keep-newest N, --older-than 30d, or both"},
+	{hlc.ErrClockJump, "set this machine's clock right and run the command again"},
+	{engine.ErrShardNotFound, "pleiades shard list shows the shards; the first write to one makes it"},
+	{engine.ErrShardExists, "choose another number, or remove it first: pleiades shard drop N"},
+	{engine.ErrTooManyShards, "remove shards that are not needed: pleiades shard list, pleiades shard drop N"},
+	{engine.ErrBatchTooLarge, "use a smaller --batch, or values in smaller pieces"},
+}
+
+// withFix adds the way out to an error that has none of its own.
+func withFix(err error) error {
+	var typed *exit.Error
+	if errors.As(err, &typed) && typed.Fix != "" {
+		return err
+	}
+	for _, f := range fixes {
+		if errors.Is(err, f.err) {
+			return exit.WithFix(err, f.fix)
+		}
+	}
+	return err
+}
+
+// usageFix is the way out of a command line that cobra does not understand.
+func usageFix(path, message string) string {
+	if strings.Contains(message, "unknown shorthand flag") {
+		return "arguments that begin with - stand behind --, as in: " + path + " -- -5"
+	}
+	return "see: " + path + " --help"
+}
