@@ -50,7 +50,14 @@ func TestThreeHundredPuts(t *testing.T) {
 		}
 		r.reopen() // an empty cache
 		b = r.bucket(b.ID())
+		if _, err := r.clock.Now(); err != nil { // stores the clock's bound, so that the put does not
+			t.Fatal(err)
+		}
+		before := r.records()
 		res, err := b.Put(ctx, []byte("k"), []byte("300"), nil)
+		if got := r.records() - before; got != uint64(res.Writes) {
+			t.Errorf("%v: the engine counted %d records, the put %d", c.settings, got, res.Writes)
+		}
 		if err != nil || res.Reads != c.reads || res.Writes != c.writes || !res.RolledOver || res.Dropped != 1 || res.Version != c.settings.MaxVersions {
 			t.Errorf("%v: %+v, %v; want %d reads and %d writes", c.settings, res, err, c.reads, c.writes)
 		}

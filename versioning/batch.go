@@ -119,15 +119,15 @@ func clonePtr[T any](p *T) *T {
 
 // copy returns a copy of p in the batch's memory.
 func (b *Batch) copy(p []byte) []byte {
-	const chunk = 64 << 10
+	const minChunk, maxChunk = 512, 64 << 10
 	if len(p) == 0 {
 		return nil
 	}
-	if len(p) > chunk/4 {
+	if len(p) > maxChunk/4 {
 		return append([]byte(nil), p...)
 	}
 	if cap(b.arena)-len(b.arena) < len(p) {
-		b.arena = make([]byte, 0, chunk)
+		b.arena = make([]byte, 0, max(len(p), min(max(2*cap(b.arena), minChunk), maxChunk)))
 	}
 	start := len(b.arena)
 	b.arena = append(b.arena, p...)

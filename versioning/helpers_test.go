@@ -2,6 +2,7 @@ package versioning_test
 
 import (
 	"context"
+	"os"
 	"testing"
 	"time"
 
@@ -13,7 +14,14 @@ import (
 	"github.com/shieldmaidens/pleiades/versioning"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain runs the child of a crash test when the environment names a directory, and else the tests.
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(crashEnv); dir != "" {
+		crashChild(dir)
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // start is where the manual clock of every test begins.
 var start = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
@@ -107,4 +115,14 @@ func (r *rig) bucket(id keys.BucketID) *versioning.Bucket {
 		r.tb.Fatal(err)
 	}
 	return b
+}
+
+// records returns how many records the engine has committed.
+func (r *rig) records() uint64 {
+	r.tb.Helper()
+	m, err := r.eng.Metrics()
+	if err != nil {
+		r.tb.Fatal(err)
+	}
+	return m.Commits.Records
 }

@@ -81,7 +81,7 @@ func TestHolderTakesWaitingWritesUpToTheFirstLocker(t *testing.T) {
 			}()
 			synctest.Wait()
 		}
-		write := func() *keyWrite { return &keyWrite{op: &Op{}} }
+		write := func() *keyWrite { return &keyWrite{op: Op{}} }
 		wait(write())
 		wait(write())
 		wait(nil)
@@ -110,7 +110,7 @@ func TestTakenWritesAreBounded(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 4 {
 			wg.Go(func() {
-				if byOther, _ := locks.lock(context.Background(), 7, &keyWrite{op: &Op{Value: make([]byte, maxCombinedBytes/3)}}); !byOther {
+				if byOther, _ := locks.lock(context.Background(), 7, &keyWrite{op: Op{Value: make([]byte, maxCombinedBytes/3)}}); !byOther {
 					locks.unlock(7)
 				}
 			})
@@ -137,7 +137,7 @@ func TestCancelledWaiterLeavesTheQueue(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		result := make(chan error, 1)
 		go func() {
-			_, err := locks.lock(ctx, 7, &keyWrite{op: &Op{}})
+			_, err := locks.lock(ctx, 7, &keyWrite{op: Op{}})
 			result <- err
 		}()
 		synctest.Wait()
@@ -165,7 +165,7 @@ func TestTakenWriteIsWaitedFor(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan bool, 1)
 		go func() {
-			byOther, err := locks.lock(ctx, 7, &keyWrite{op: &Op{}})
+			byOther, err := locks.lock(ctx, 7, &keyWrite{op: Op{}})
 			done <- byOther && err == nil
 		}()
 		synctest.Wait()

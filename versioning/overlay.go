@@ -121,7 +121,10 @@ func (o *overlay) state(s *Store, bucket keys.BucketID, key []byte) *keyState {
 		st = new(keyState)
 	}
 	n := len(o.key)
-	st.key = append(make([]byte, 0, n+keys.SuffixBytes), o.key...)
+	if cap(st.key) < n+keys.SuffixBytes {
+		st.key = make([]byte, 0, n+keys.SuffixBytes)
+	}
+	st.key = append(st.key[:0], o.key...)
 	st.stemEnd, st.hash = n, s.cache.hash(o.key)
 	o.states = append(o.states, st)
 	if o.index != nil {

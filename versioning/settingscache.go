@@ -107,6 +107,6 @@ func (b *Bucket) Settings(ctx context.Context) (Settings, error) {
 // next writes of each key go by the new settings. A write that runs at the same time may still go by
 // the old ones. Errors: ErrInvalidSettings.
 func (b *Bucket) SetSettings(ctx context.Context, settings Settings) error {
-	_, err := b.write(ctx, &Op{Kind: OpSetSettings, Bucket: b.id, Settings: settings}, false)
+	_, err := b.write(ctx, Op{Kind: OpSetSettings, Bucket: b.id, Settings: settings}, false)
 	return err
 }

@@ -74,7 +74,7 @@ func (b *Bucket) Put(ctx context.Context, key, value []byte, opts *PutOptions) (
 	if err != nil {
 		return WriteResult{}, err
 	}
-	return b.write(ctx, &op, opts != nil && opts.NoSync)
+	return b.write(ctx, op, opts != nil && opts.NoSync)
 }
 
 // Delete writes a tombstone as the key's new latest version: Get and Scan do not find the key any
@@ -82,7 +82,7 @@ func (b *Bucket) Put(ctx context.Context, key, value []byte, opts *PutOptions) (
 // ErrNotFound when the key has no value; else as for Put.
 func (b *Bucket) Delete(ctx context.Context, key []byte, opts *WriteOptions) (WriteResult, error) {
 	ifRevision, noSync := opts.split()
-	return b.write(ctx, &Op{Kind: OpDelete, Bucket: b.id, Key: key, IfRevision: ifRevision}, noSync)
+	return b.write(ctx, Op{Kind: OpDelete, Bucket: b.id, Key: key, IfRevision: ifRevision}, noSync)
 }
 
 // Purge removes a key with its whole history; as far as reads can tell it never existed. It is let
@@ -90,7 +90,7 @@ func (b *Bucket) Delete(ctx context.Context, key []byte, opts *WriteOptions) (Wr
 // else as for Put.
 func (b *Bucket) Purge(ctx context.Context, key []byte, opts *WriteOptions) (WriteResult, error) {
 	ifRevision, noSync := opts.split()
-	return b.write(ctx, &Op{Kind: OpPurge, Bucket: b.id, Key: key, IfRevision: ifRevision}, noSync)
+	return b.write(ctx, Op{Kind: OpPurge, Bucket: b.id, Key: key, IfRevision: ifRevision}, noSync)
 }
 
 // SetVacuumable permits or forbids vacuum to take old versions of a key, without writing a version.
@@ -98,7 +98,7 @@ func (b *Bucket) Purge(ctx context.Context, key []byte, opts *WriteOptions) (Wri
 // is no such key, not even a deleted one; else as for Put.
 func (b *Bucket) SetVacuumable(ctx context.Context, key []byte, vacuumable bool, opts *WriteOptions) (WriteResult, error) {
 	ifRevision, noSync := opts.split()
-	return b.write(ctx, &Op{Kind: OpSetVacuumable, Bucket: b.id, Key: key, Vacuumable: &vacuumable, IfRevision: ifRevision}, noSync)
+	return b.write(ctx, Op{Kind: OpSetVacuumable, Bucket: b.id, Key: key, Vacuumable: &vacuumable, IfRevision: ifRevision}, noSync)
 }
 
 // DropVersions removes the versions below number oldest, 1..255, and never the latest. Numbers stay
@@ -108,12 +108,12 @@ func (b *Bucket) SetVacuumable(ctx context.Context, key []byte, vacuumable bool,
 // ErrInvalidVersion; else as for Put.
 func (b *Bucket) DropVersions(ctx context.Context, key []byte, oldest int, opts *WriteOptions) (WriteResult, error) {
 	ifRevision, noSync := opts.split()
-	return b.write(ctx, &Op{Kind: OpDropVersions, Bucket: b.id, Key: key, Oldest: oldest, IfRevision: ifRevision}, noSync)
+	return b.write(ctx, Op{Kind: OpDropVersions, Bucket: b.id, Key: key, Oldest: oldest, IfRevision: ifRevision}, noSync)
 }
 
 // keyWrite is one operation on its way, and then its outcome.
 type keyWrite struct {
-	op     *Op
+	op     Op
 	noSync bool
 	res    WriteResult
 	err    error
@@ -123,7 +123,7 @@ type keyWrite struct {
 func (w *keyWrite) bytes() int { return len(w.op.Key) + len(w.op.Value) + 128 }
 
 // write does one operation by itself or, if others wait for the same key, together with theirs.
-func (b *Bucket) write(ctx context.Context, op *Op, noSync bool) (WriteResult, error) {
+func (b *Bucket) write(ctx context.Context, op Op, noSync bool) (WriteResult, error) {
 	s := b.store
 	if err := b.ready(ctx); err != nil {
 		return WriteResult{}, err
@@ -132,10 +132,10 @@ func (b *Bucket) write(ctx context.Context, op *Op, noSync bool) (WriteResult, e
 		return WriteResult{}, err
 	}
 	w := &keyWrite{op: op, noSync: noSync}
-	hash := s.opHash(op)
+	hash := s.opHash(&w.op)
 	done, err := s.locks.lock(ctx, hash, w)
 	if err != nil {
-		return WriteResult{}, s.opError(op, err)
+		return WriteResult{}, s.opError(&w.op, err)
 	}
 	if !done {
 		s.lead(ctx, hash, w)
@@ -185,7 +185,7 @@ func (s *Store) commit(ctx context.Context, group []*keyWrite) bool {
 	for i, w := range group {
 		ts, err := s.clock.Now()
 		if err == nil {
-			w.res, err = a.Apply(w.op, ts)
+			w.res, err = a.Apply(&w.op, ts)
 		}
 		w.err = err
 		if a.err != nil && len(group) > 1 {
@@ -216,7 +216,7 @@ func (s *Store) commit(ctx context.Context, group []*keyWrite) bool {
 	a.Discard()
 	for _, w := range group[min(firstWritten, len(group)-1):] {
 		// Also those that were refused: what refused them may not have been written.
-		w.res, w.err = WriteResult{}, s.opError(w.op, err)
+		w.res, w.err = WriteResult{}, s.opError(&w.op, err)
 	}
 	return true
 }
@@ -234,7 +234,9 @@ func (s *Store) putApplier(a *Applier) {
 	if cap(a.record) <= keep {
 		fresh.record = a.record
 	}
-	fresh.overlay.key = a.overlay.key
+	clear(a.overlay.states)
+	fresh.overlay.key, fresh.overlay.first.key = a.overlay.key, a.overlay.first.key
+	fresh.overlay.states = a.overlay.states[:0]
 	*a = fresh
 	s.appliers.Put(a)
 }
