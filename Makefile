@@ -8,6 +8,7 @@
 #   RUN=TestName             restrict test and race to some tests
 #   FUZZTIME=30s             how long `make fuzz` runs each target
 #   BENCH=. COUNT=6 REF=HEAD which benchmarks, how often, and what `make bench-compare` compares with
+#   PEERSFLAGS='-rounds 1'   flags for `make bench-peers`; bin/peers -help lists them
 
 SHELL         := bash
 .SHELLFLAGS   := -euo pipefail -c
@@ -29,6 +30,7 @@ COUNT     ?= 6
 REF       ?= HEAD
 ROCKSDB   ?= debian
 TESTFLAGS ?=
+PEERSFLAGS ?=
 
 # How long all tests of one package may take before Go ends them and prints every goroutine.
 TESTTIMEOUT ?= 20m
@@ -122,6 +124,13 @@ bench: check-rocksdb ## run the benchmarks once (BENCH=regexp, PKG=, ROCKSDB=rel
 .PHONY: bench-compare
 bench-compare: check-rocksdb $(GO_STAMP) ## compare the benchmarks with those of REF (BENCH=, PKG=, COUNT=)
 	./scripts/bench-compare '$(REF)' '$(BENCH)' '$(COUNT)' $(PKG)
+
+# A module of its own, so that who uses Pleiades does not download other databases.
+.PHONY: bench-peers
+bench-peers: check-rocksdb ## compare with RocksDB, Pebble, Badger and bbolt: a table in bin/bench-peers, 13 minutes (ROCKSDB=release, PEERSFLAGS=)
+	@mkdir -p bin
+	$(GO) -C bench/peers build -o '$(CURDIR)/bin/peers' .
+	bin/peers -out bin/bench-peers $(if $(filter release,$(ROCKSDB)),-rocksdb-dir '$(RELEASE_DIR)') $(PEERSFLAGS)
 
 .PHONY: vuln
 vuln: $(GO_STAMP) ## look for known vulnerabilities (needs the internet; not part of CI)

@@ -60,3 +60,6 @@ func (v *valueSource) next() []byte {
 func (v *valueSource) fork(worker int) *valueSource {
 	return &valueSource{data: v.data, size: v.size, at: worker * 4099 % valuePoolBytes}
 }
+
+// Values returns the bytes that values are cut from, for loops in other languages.
+func Values(seed uint64, valueBytes int) []byte { return newValues(seed, valueBytes).data }

@@ -119,7 +119,15 @@ func (r *storeRun) measure(ctx context.Context, store Store, l *load) error {
 	if r.note != nil {
 		r.note(Progress{Workload: l.name})
 	}
-	res, err := l.run(ctx, store, r.spec, r.values, r.note)
+	run := func() (Result, error) { return l.run(ctx, store, r.spec, r.values, r.note) }
+	if other, ok := store.(LoadRunner); ok {
+		run = func() (Result, error) {
+			return other.RunLoad(ctx, Load{
+				Workload: l.name, Workers: l.workers, Ops: l.ops, Warmup: l.warmup, Duration: l.duration, Spec: *r.spec,
+			})
+		}
+	}
+	res, err := run()
 	if err != nil {
 		return err
 	}
@@ -132,10 +140,11 @@ func (r *storeRun) fillAndRead(ctx context.Context, store Store) error {
 	spec := r.spec
 	loaded := uint64(0)
 	if r.wants(FillSeq) {
-		fill := load{name: FillSeq, workers: 1, ops: int64(spec.Keys), duration: spec.FillLimit, step: r.putNext(&loaded)}
+		fill := load{name: FillSeq, workers: 1, ops: int64(spec.Keys), duration: spec.FillLimit, step: r.putNext()}
 		if err := r.measure(ctx, store, &fill); err != nil {
 			return err
 		}
+		loaded = uint64(r.results[len(r.results)-1].Ops)
 	}
 	if !r.wants(ReadHit, ReadMiss, Scan100) {
 		return nil

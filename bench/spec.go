@@ -27,7 +27,8 @@ type Spec struct {
 	// 1 to 10,000. Keys must be at least twice as many.
 	BatchKeys, ScanRows int
 
-	// Duration is how long a timed workload is measured, after Warmup. Defaults 2 s and 300 ms.
+	// Duration is how long a timed workload is measured, after Warmup. Defaults 2 s and 300 ms. A Warmup
+	// of -1 means none.
 	Duration, Warmup time.Duration
 	// FillLimit bounds the measured part of a fill. Default 10 s.
 	FillLimit time.Duration
@@ -37,6 +38,9 @@ type Spec struct {
 	// Seed of the random keys and values. Default 1.
 	Seed uint64
 }
+
+// noWarmup as Spec.Warmup means none.
+const noWarmup = -1
 
 // withDefaults returns a copy with every default filled in; all faults come in one error.
 func (s Spec) withDefaults() (Spec, error) {
@@ -66,7 +70,9 @@ func (s Spec) withDefaults() (Spec, error) {
 	number("ScanRows", &s.ScanRows, 100, 1, 10_000)
 	number("DepthKeys", &s.DepthKeys, 200, 1, 1_000_000)
 	span("Duration", &s.Duration, 2*time.Second)
-	span("Warmup", &s.Warmup, 300*time.Millisecond)
+	if s.Warmup != noWarmup {
+		span("Warmup", &s.Warmup, 300*time.Millisecond)
+	}
 	span("FillLimit", &s.FillLimit, 10*time.Second)
 	if s.Keys < 2*max(s.BatchKeys, s.ScanRows) {
 		faults = append(faults, fmt.Errorf("Keys is %d, must be at least twice BatchKeys (%d) and ScanRows (%d)", s.Keys, s.BatchKeys, s.ScanRows))

@@ -8,8 +8,8 @@ import (
 
 // The steps: one operation each, on the worker's session.
 
-// putNext writes the next key in order; loaded follows it. One worker.
-func (r *storeRun) putNext(loaded *uint64) func(w *worker) error {
+// putNext writes the next key in order. One worker.
+func (r *storeRun) putNext() func(w *worker) error {
 	return func(w *worker) error {
 		w.key = appendKey(w.key[:0], w.next)
 		w.next++
@@ -18,7 +18,6 @@ func (r *storeRun) putNext(loaded *uint64) func(w *worker) error {
 			return err
 		}
 		w.bytes += int64(len(w.key) + len(value))
-		*loaded = w.next
 		return nil
 	}
 }

@@ -1,6 +1,9 @@
 package bench
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Store is a system under test, seen as ordered keys and values. Sessions work on it at the same time.
 type Store interface {
@@ -41,3 +44,21 @@ type SyncCounter interface {
 
 // Opener makes an empty store in dir, which exists and is empty.
 type Opener func(dir string) (Store, error)
+
+// Load describes a loop to a store that runs it by itself.
+type Load struct {
+	// Workload is one of StoreWorkloads.
+	Workload string
+	Workers  int
+	// Ops bounds the operations of each worker; 0: until Duration is over, after Warmup.
+	Ops              int64
+	Warmup, Duration time.Duration
+	// Spec has the sizes, with every default filled in.
+	Spec Spec
+}
+
+// LoadRunner is a Store whose loops are not Go's: the ones of another language, to compare with.
+// Sessions are then only used to load the store.
+type LoadRunner interface {
+	RunLoad(ctx context.Context, l Load) (Result, error)
+}
