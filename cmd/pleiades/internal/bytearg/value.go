@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -28,8 +29,11 @@ func Value(arg string, stdin io.Reader) ([]byte, error) {
 		return nil, malformed(arg, "a file name belongs behind the @")
 	}
 	f, err := os.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, exit.WithFix(err, `check the path; for the literal text write: "`+shellSafe(quoted([]byte(arg)))+`"`)
+	}
 	if err != nil {
-		return nil, exit.WithFix(err, `check the path; for the literal text write: "'`+shellSafe(arg)+`'"`)
+		return nil, err
 	}
 	b, err := readLimited(f, name)
 	return b, errors.Join(err, f.Close())

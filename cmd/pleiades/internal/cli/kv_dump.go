@@ -76,8 +76,11 @@ func (a *App) dump(ctx context.Context, s *session, file string, prefix []byte, 
 func (a *App) dumpFile(ctx context.Context, s *session, file string, prefix []byte) (nkeys, versions uint64, err error) {
 	dir := filepath.Dir(file)
 	f, err := os.CreateTemp(dir, "."+filepath.Base(file)+".*")
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, 0, exit.WithFix(err, "make the directory first")
+	}
 	if err != nil {
-		return 0, 0, exit.WithFix(err, "check that the directory exists and can be written")
+		return 0, 0, err
 	}
 	defer func() {
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -35,8 +36,11 @@ func (a *App) openInput(ctx context.Context, arg string) (*loadInput, error) {
 		return nil, err
 	}
 	f, err := os.Open(arg)
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, exit.WithFix(err, "check the path; - reads standard input")
+	}
+	if err != nil {
+		return nil, err
 	}
 	in := &loadInput{name: name, file: f}
 	if st, err := f.Stat(); err == nil && st.Mode().IsRegular() {

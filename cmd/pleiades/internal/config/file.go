@@ -34,7 +34,10 @@ func (f File) read(settings []Setting) (parsed, error) {
 		if f.Optional && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)) {
 			return nil, nil
 		}
-		return nil, exit.WithFix(err, "check --config, --context, PLEIADES_CONFIG and PLEIADES_CONTEXT")
+		if errors.Is(err, fs.ErrNotExist) {
+			err = exit.WithFix(err, "check --config, --context, PLEIADES_CONFIG and PLEIADES_CONTEXT")
+		}
+		return nil, err
 	}
 	b, err := io.ReadAll(io.LimitReader(file, maxFileBytes+1))
 	if err = errors.Join(err, file.Close()); err != nil {

@@ -65,7 +65,7 @@ var rules = []rule{
 	{context.Canceled, Interrupted, "run the same command again; what was reported as done stays done"},
 	{context.DeadlineExceeded, Unavailable, "try again with a longer --timeout"},
 	{base.ErrUnknownOutcome, Unavailable, "read the key back to see whether the write survived, then try again"},
-	{base.ErrDiskFull, Unavailable, "make room on the disk that holds --dir, then try again; nothing was written"},
+	{base.ErrDiskFull, Unavailable, "make room on the disk that holds --dir, then run the same command again"},
 	{base.ErrOverloaded, Unavailable, "try again in a moment, or in smaller pieces"},
 	{base.ErrCorruption, CheckFailed, "stop writing to this directory, keep a copy, and run: pleiades check"},
 	{base.ErrPermission, Denied, "run as the user who owns the directory, or change its permissions"},
