@@ -230,7 +230,7 @@ func (c *committer) write() {
 	if sync {
 		c.syncStart.Store(int64(began))
 	}
-	seq, err := c.handOver(rep, records, sync)
+	seq, err := c.handOver(rep, records, sync && !plantedNoSync)
 	took := time.Since(c.start) - began
 	c.syncStart.Store(0)
 	if err != nil {

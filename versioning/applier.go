@@ -291,7 +291,7 @@ func (a *Applier) writeDescriptor(st *keyState) (err error) {
 	if a.desc, err = appendDescriptor(a.desc[:0], &a.plan.after, a.pb); err != nil {
 		return err
 	}
-	return a.batch.Put(a.store.shard, key, a.desc)
+	return a.putDescriptor(key)
 }
 
 // moveSlot writes the bytes that a slot has before the operation to another slot.
