@@ -233,7 +233,7 @@ func (e *Engine) withRangeTombstones(s *Shard, x *Export) ([]ExportFile, error) 
 		var info C.ple_table_info
 		C.ple_table_read(e.nativeDB(), s.nativeFamily(), path, &info, &st)
 		free()
-		if err := e.statusError("read a table of "+s.describe(), &st); err != nil {
+		if err := foreignError("read an exported table of "+s.describe(), &st); err != nil {
 			return nil, err
 		}
 		f.Entries = uint64(info.entries)
@@ -284,7 +284,14 @@ func (e *Engine) exportRows(ctx context.Context, s *Shard, dir string) (_ *Expor
 	var st C.ple_status
 	var blob C.ple_blob
 	C.ple_rewrite(e.nativeDB(), s.nativeFamily(), snap.c, path, exportTableBytes, cancel, &blob, &st)
-	if err := e.cancelError(ctx, "export rows of "+s.describe(), &st); err != nil {
+	op := fmt.Sprintf("export rows of %s to %s", s.describe(), dir)
+	switch st.code {
+	case statusCorruption: // of the store, which was read
+		return nil, e.statusError(op, &st)
+	case statusIncomplete:
+		return nil, e.cancelError(ctx, op, &st)
+	}
+	if err := foreignError(op, &st); err != nil {
 		return nil, err
 	}
 	files, err := unpackFiles(takeBlob(blob))

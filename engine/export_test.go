@@ -265,6 +265,57 @@ func TestFilesAcrossFileSystems(t *testing.T) {
 	wantContents(t, imported, rows)
 }
 
+// TestExportToAFullDisk: what happens to a foreign disk is no fault of the store.
+func TestExportToAFullDisk(t *testing.T) {
+	ctx := context.Background()
+	far := t.TempDir()
+	mountTmpfs(t, far, "size=1m")
+	e, s := newReadingShard(t)
+	incompressible(t, e, s, 8000, 500)
+	flush(t, s)
+	check := func(how string) {
+		t.Helper()
+		if _, err := s.Export(ctx, filepath.Join(far, "x"), nil); !errors.Is(err, ErrDiskFull) {
+			t.Errorf("%s: export to a full disk: %v", how, err)
+		}
+		if left, _ := os.ReadDir(far); len(left) != 0 {
+			t.Errorf("%s: it left %v", how, left)
+		}
+		if e.Err() != nil {
+			t.Fatalf("%s: it stopped the engine: %v", how, e.Err())
+		}
+	}
+	check("copied tables")
+	if err := e.Checkpoint(ctx, filepath.Join(far, "y")); !errors.Is(err, ErrDiskFull) {
+		t.Errorf("checkpoint to a full disk: %v", err)
+	}
+	check("after a checkpoint")
+	snap, err := e.NewSnapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer snap.Close()
+	write(t, e, func(b *Batch) {
+		if err := b.DeleteRange(s, keyOf(0), keyOf(10)); err != nil {
+			t.Fatal(err)
+		}
+	})
+	x, err := s.Export(ctx, filepath.Join(t.TempDir(), "x"), nil)
+	if err != nil || x.Files[0].LargestSeq != 0 {
+		t.Fatalf("the rows were to be written anew: %+v, %v", x, err)
+	}
+	// Not the way that Export takes here, which fails earlier.
+	if _, err := e.exportRows(ctx, s, filepath.Join(far, "x")); !errors.Is(err, ErrDiskFull) {
+		t.Errorf("written rows: %v", err)
+	}
+	check("with range tombstones")
+	cut, cancel := context.WithCancel(ctx)
+	cancel()
+	if _, err := e.exportRows(cut, s, filepath.Join(t.TempDir(), "x")); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
+
 func TestReadExportFindsDamage(t *testing.T) {
 	ctx := context.Background()
 	e, s := newReadingShard(t)
