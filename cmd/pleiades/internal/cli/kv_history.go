@@ -6,7 +6,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/shieldmaidens/pleiades/base"
 	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/bytearg"
+	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/exit"
 	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/output"
 	"github.com/shieldmaidens/pleiades/versioning"
 )
@@ -26,6 +28,9 @@ of the versions that the bucket keeps are used is noted on standard error.`,
 		),
 		Args: cobra.ExactArgs(1),
 		RunE: a.run(func(ctx context.Context, args []string) error {
+			if limit < 0 {
+				return exit.New(exit.Usage, "leave --limit out for all versions", "%w: a limit of %d", base.ErrInvalid, limit)
+			}
 			key, err := bytearg.Parse(args[0])
 			if err != nil {
 				return err

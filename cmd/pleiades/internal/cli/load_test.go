@@ -109,6 +109,24 @@ func TestLoadConverges(t *testing.T) {
 	}
 }
 
+// TestInterruptFinishesTheBatch: what was read before an interruption is committed, however large the batch could
+// have become.
+func TestInterruptFinishesTheBatch(t *testing.T) {
+	in := input(100, 5)
+	w := newWorld(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var out, errs bytes.Buffer
+	a := w.app(&out, &errs)
+	a.In.Reader = &cutReader{r: strings.NewReader(in), left: len(in), cut: cancel}
+	if code := a.Run(ctx, []string{"kv", "load", "-", "--batch", "1000"}); code != exit.Interrupted || out.String() != "loaded 100, unchanged 0, bad 0\n" {
+		t.Fatalf("exit %d\n%s%s", code, out.String(), errs.String())
+	}
+	if got := w.must("kv", "stat", "-o", "jsonl"); !strings.Contains(got, `"versions":100,`) {
+		t.Fatal(got)
+	}
+}
+
 // TestLoadFromPipeStartsOver: what was read of a pipe to compare it with an earlier run is not lost when it
 // turns out to be something else.
 func TestLoadFromPipeStartsOver(t *testing.T) {

@@ -11,10 +11,28 @@ import (
 	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/exit"
 )
 
+// guessBytes is how much of the first line is looked at.
+const guessBytes = 4 << 10
+
+// peekLine returns the beginning of the input, up to behind the first line that is not blank where it is no longer
+// than guessBytes. It does not wait for more than that, so that a slow input is read as it comes.
+func peekLine(r *bufio.Reader) ([]byte, error) {
+	for n := 1; ; n = r.Buffered() + 1 {
+		_, err := r.Peek(n)
+		head, _ := r.Peek(min(r.Buffered(), guessBytes))
+		if errors.Is(err, io.EOF) || len(head) == guessBytes || bytes.IndexByte(bytes.TrimLeft(head, " \t\r\n"), '\n') >= 0 {
+			return head, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
 // guess tells the format by the first line, without consuming it. Empty input counts as JSON lines.
 func guess(r *bufio.Reader) (Format, error) {
-	head, err := r.Peek(4 << 10)
-	if err != nil && !errors.Is(err, io.EOF) {
+	head, err := peekLine(r)
+	if err != nil {
 		return "", err
 	}
 	switch {

@@ -110,6 +110,24 @@ func TestReadErrorIsFinal(t *testing.T) {
 	}
 }
 
+// TestSlowInput: a record is delivered when it is there, not when more has come.
+func TestSlowInput(t *testing.T) {
+	r, w := io.Pipe()
+	defer w.Close()
+	go func() {
+		if _, err := io.WriteString(w, "\n key\tvalue\n"); err != nil {
+			t.Error(err)
+		}
+	}()
+	src, format, err := Open(r, Options{})
+	if err != nil || format != TSV {
+		t.Fatalf("%s, %v", format, err)
+	}
+	if rec, err := src.Next(); err != nil || string(rec.Value) != "value" {
+		t.Fatalf("%q, %v", rec.Value, err)
+	}
+}
+
 func TestDumpSource(t *testing.T) {
 	var b bytes.Buffer
 	w, err := dump.NewWriter(&b, dump.Header{})
