@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -191,6 +192,35 @@ func TestCheckFindsDamagedFiles(t *testing.T) {
 	}
 	if r := w.run("kv", "get", "key1"); r.code != exit.CheckFailed || !strings.Contains(r.err, "restore a dump") {
 		t.Fatalf("%+v", r)
+	}
+}
+
+// TestPurgeGivesSpaceBack: the files of a purged prefix do not stay as large as they were.
+func TestPurgeGivesSpaceBack(t *testing.T) {
+	w := newWorld(t)
+	var sb strings.Builder
+	for i := range 2000 {
+		fmt.Fprintf(&sb, "key%d\t%x\n", i, sha256.Sum256(fmt.Append(nil, i)))
+	}
+	w.stdin = sb.String()
+	w.must("kv", "load", "-")
+	size := func() (n uint64) {
+		w.withStore(func(eng *engine.Engine, b *versioning.Bucket) {
+			shard := b.Store().Shard()
+			if err := shard.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			var err error
+			if n, err = dataSize(shard); err != nil {
+				t.Fatal(err)
+			}
+		})
+		return n
+	}
+	before := size()
+	w.must("kv", "purge", "--prefix", "", "--yes")
+	if after := size(); before < 50_000 || after > before/10 {
+		t.Fatalf("%d bytes before, %d after", before, after)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/bytearg"
 	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/exit"
 	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/output"
+	"github.com/shieldmaidens/pleiades/keys"
 	"github.com/shieldmaidens/pleiades/versioning"
 )
 
@@ -59,7 +60,8 @@ func (a *App) kvPurge() *cobra.Command {
 		Use:   "purge KEY | purge --prefix P",
 		Short: "Remove keys with all their versions, for good",
 		Long: `Remove keys with all their versions and print how many were removed. Nothing of them can be read afterwards, and
-their versions count from 1 again. --prefix, which includes deleted keys, asks on a terminal and needs --yes elsewhere.`,
+their versions count from 1 again. --prefix, which includes deleted keys, asks on a terminal and needs --yes elsewhere,
+and gives the space back to the disk.`,
 		Example: lines(
 			"pleiades kv purge greeting",
 			"pleiades kv purge --prefix user/ --dry-run",
@@ -153,6 +155,11 @@ func (a *App) removePrefix(ctx context.Context, s *session, r *removal, prefix [
 	}
 	err = flush()
 	bar.Clear()
+	if err == nil && r.deleted {
+		// The space of so many records should not wait for a compaction that may never come.
+		bounds := keys.PrefixBounds(s.bucket.ID(), prefix)
+		err = s.shard.Compact(ctx, bounds.Lower, bounds.Upper)
+	}
 	return errors.Join(err, a.removed(r, done))
 }
 
