@@ -43,6 +43,7 @@ var houseRules = map[string]rules{
 	"vacuum": {
 		own: []string{"base", "keys", "hlc", "engine", "versioning"},
 	},
+	"net/pwp/wire": {own: []string{"base"}},
 	"bench": {
 		own:     []string{"base", "keys", "hlc", "engine", "versioning"},
 		modules: []string{xsys},
@@ -54,6 +55,10 @@ var houseRules = map[string]rules{
 	},
 	"internal/archtest": {noExample: "it has no code"},
 	"internal/faultfs":  {modules: []string{gofuse, xsys}},
+	"internal/crashtest": {
+		own:       []string{"base", "keys", "hlc", "engine", "versioning", "vacuum", "internal/faultfs"},
+		noExample: "its tests are the example",
+	},
 }
 
 // embedded are the packages that somebody embeds in a program of theirs.
