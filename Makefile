@@ -7,6 +7,7 @@
 #   PKG=./keys/...           restrict test, race, cover, fuzz and bench to some packages
 #   RUN=TestName             restrict test and race to some tests
 #   FUZZTIME=30s             how long `make fuzz` runs each target
+#   STATES=5000 SEED=         how many crash states `make crash` verifies
 #   BENCH=. COUNT=6 REF=HEAD which benchmarks, how often, and what `make bench-compare` compares with
 #   PEERSFLAGS='-rounds 1'   flags for `make bench-peers`; bin/peers -help lists them
 
@@ -27,6 +28,8 @@ VERSION   ?=
 FUZZTIME  ?= 30s
 BENCH     ?= .
 COUNT     ?= 6
+STATES    ?= 5000
+SEED      ?=
 REF       ?= HEAD
 ROCKSDB   ?= debian
 TESTFLAGS ?=
@@ -109,6 +112,14 @@ tidy-check: ## fail when go.mod or go.sum is not tidy
 .PHONY: fuzz
 fuzz: check-rocksdb ## run every fuzz target for FUZZTIME (30s), PKG=
 	./scripts/fuzz '$(FUZZTIME)' $(PKG)
+
+.PHONY: crash
+crash: check-rocksdb ## crash the store at its sync points, verify what is left (STATES=5000, SEED=)
+	./scripts/crash '$(STATES)' $(SEED)
+
+.PHONY: crash-canaries
+crash-canaries: check-rocksdb ## show that the crash suite finds two planted bugs
+	./scripts/crash canaries
 
 .PHONY: cover
 cover: check-rocksdb ## test coverage: total, and bin/cover.html to look at

@@ -24,7 +24,7 @@
 //  4. What is lost leaves no trace: earlier contents, or zeros. There is no garbage from other files,
 //     and synced bytes never change.
 //  5. Syncs are numbered in their order. A crash can be had at each, before it takes effect.
-//  6. Of a file with 8,192 unsynced changes the older half counts as written back, as a kernel does
+//  6. Of a file with 1,024 unsynced changes the older half counts as written back, as a kernel does
 //     after some seconds.
 //
 // Not modelled: permissions beyond bits, extended attributes, syncfs, mmap of shared files for writing

@@ -103,6 +103,14 @@ func (m *Moment) Image(loss Loss) *Image { return m.f.image(loss) }
 // ReadFile returns the contents of a file as programs see them, synced or not; nil without such a file.
 func (m *Moment) ReadFile(name string) []byte { return m.f.readFile(name) }
 
+// FileSize returns the size of a file as programs see it; 0 without such a file.
+func (m *Moment) FileSize(name string) int64 {
+	if i := m.f.find(name); i != nil && i.live != nil {
+		return i.live.size
+	}
+	return 0
+}
+
 // Image returns what a crash at this moment would leave.
 func (f *FS) Image(loss Loss) *Image {
 	f.mu.Lock()
@@ -120,14 +128,20 @@ func (f *FS) ReadFile(name string) ([]byte, error) {
 	return nil, &fs.PathError{Op: "read", Path: name, Err: fs.ErrNotExist}
 }
 
-func (f *FS) readFile(name string) []byte {
+// find returns the inode at a path from the root.
+func (f *FS) find(name string) *inode {
 	i := f.root
 	for _, part := range strings.Split(name, "/") {
 		if i = i.names[part]; i == nil {
 			return nil
 		}
 	}
-	if i.live == nil {
+	return i
+}
+
+func (f *FS) readFile(name string) []byte {
+	i := f.find(name)
+	if i == nil || i.live == nil {
 		return nil
 	}
 	return i.live.bytes()

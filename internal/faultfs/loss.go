@@ -14,14 +14,19 @@ const (
 	DataDropped DataLoss = 0
 	// DataPrefix keeps the first few changes of each file, chosen by the seed.
 	DataPrefix DataLoss = 1
-	// DataTorn keeps the first few changes of each file and a part of the next write: cut at any byte or
-	// at a sector of 512 bytes, with the rest of it missing or, on half of the files, reading as zeros.
+	// DataTorn keeps the first few changes of each file and a part of the next write, cut at any byte or
+	// at a sector of 512 bytes. The file ends there.
 	DataTorn DataLoss = 2
+	// DataZeroTail is DataTorn, but the file has the length that the whole write gives it: what was cut
+	// off reads as zeros. File systems that write contents before sizes (XFS, ext4 but for
+	// data=writeback) never show that.
+	DataZeroTail DataLoss = 3
 	// DataScattered keeps each write or not, in no order, as a page cache writes back. What is missing
-	// before something kept reads as zeros.
-	DataScattered DataLoss = 3
+	// before something kept reads as zeros, which the same file systems do not show behind a file's
+	// synced length.
+	DataScattered DataLoss = 4
 	// DataKept keeps all: the process dies, the machine does not.
-	DataKept DataLoss = 4
+	DataKept DataLoss = 5
 )
 
 // DirLoss is what a crash does to the changes of names that no sync of their directory has followed.
@@ -49,18 +54,23 @@ type Loss struct {
 var KillLoss = Loss{Data: DataKept, Dirs: DirsKept}
 
 // Losses is the number of kinds of loss that LossOf tells apart.
-const Losses = 15
+const Losses = 18
 
 // LossOf returns the n-th kind of loss, n modulo Losses, with a seed.
 func LossOf(n int, seed uint64) Loss {
 	n %= Losses
-	return Loss{Data: DataLoss(n % 5), Dirs: DirLoss(n / 5), Seed: seed}
+	return Loss{Data: DataLoss(n % 6), Dirs: DirLoss(n / 6), Seed: seed}
 }
+
+// Zeros reports whether the loss can leave zeros where a program wrote something else, instead of a
+// shorter file.
+func (l Loss) Zeros() bool { return l.Data == DataZeroTail || l.Data == DataScattered }
 
 // String prints the loss as Go code does not: "data torn, names dropped, seed 7".
 func (l Loss) String() string {
 	data := map[DataLoss]string{
-		DataDropped: "dropped", DataPrefix: "kept to a point", DataTorn: "torn", DataScattered: "scattered", DataKept: "kept",
+		DataDropped: "dropped", DataPrefix: "kept to a point", DataTorn: "torn",
+		DataZeroTail: "torn with zeros behind", DataScattered: "scattered", DataKept: "kept",
 	}
 	dirs := map[DirLoss]string{DirsDropped: "dropped", DirsPrefix: "kept to a point", DirsKept: "kept"}
 	return fmt.Sprintf("data %s, names %s, seed %d", data[l.Data], dirs[l.Dirs], l.Seed)
@@ -94,7 +104,7 @@ func (l Loss) contents(i *inode) (left *content, kept int) {
 	c := i.durable.clone()
 	if l.Data == DataScattered {
 		for k := range i.pending {
-			// Sizes are kept in order, by journal; it is the bytes that come and go.
+			// Sizes are kept, in order; it is the bytes that come and go.
 			if op := &i.pending[k]; op.kind != dataWrite || rng.IntN(2) == 0 {
 				op.apply(c)
 				kept++
@@ -106,14 +116,14 @@ func (l Loss) contents(i *inode) (left *content, kept int) {
 	for k := range i.pending[:kept] {
 		i.pending[k].apply(c)
 	}
-	if l.Data == DataTorn && kept < len(i.pending) {
-		tear(c, &i.pending[kept], rng)
+	if l.Data != DataPrefix && kept < len(i.pending) {
+		tear(c, &i.pending[kept], rng, l.Data == DataZeroTail)
 	}
 	return c, kept
 }
 
-// tear applies a part of a write.
-func tear(c *content, op *dataOp, rng *rand.Rand) {
+// tear applies a part of a write; with zeros the file is as long as after all of it.
+func tear(c *content, op *dataOp, rng *rand.Rand, zeros bool) {
 	if op.kind != dataWrite || len(op.data) == 0 {
 		return
 	}
@@ -124,7 +134,7 @@ func tear(c *content, op *dataOp, rng *rand.Rand) {
 		cut = max(0, int((op.off+int64(cut))/sector*sector-op.off))
 	}
 	c.writeAt(op.data[:cut], op.off)
-	if rng.IntN(2) == 0 {
+	if zeros {
 		c.size = max(c.size, op.off+int64(len(op.data)))
 	}
 }

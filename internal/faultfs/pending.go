@@ -34,7 +34,7 @@ func (o *dataOp) apply(c *content) {
 // maxPending bounds the changes that are remembered of one file. A file that is never synced (a log,
 // say) would otherwise grow without end; beyond it the older half counts as written back, which is
 // what a kernel does after some seconds.
-const maxPending = 8192
+const maxPending = 1024
 
 // change notes a change that was just made to the file's live content.
 func (i *inode) change(op dataOp) {
