@@ -33,21 +33,21 @@ func (e *Engine) StageClone(ctx context.Context, src *Shard, dst ShardID) (*Shar
 		return nil, err
 	}
 	defer src.leave()
-	// The bulk is flushed outside the lock, so that the export's own flush is small.
-	if err := src.Flush(ctx); err != nil {
+	staging := filepath.Join(e.dir, stagingDirName)
+	if err := os.MkdirAll(staging, 0o755); err != nil {
+		return nil, fsError("create "+staging, err)
+	}
+	parent, err := os.MkdirTemp(staging, "clone-")
+	if err != nil {
+		return nil, fsError("create a directory in "+staging, err)
+	}
+	defer os.RemoveAll(parent) // what the import has moved is gone from it already
+	// An export may have to compact (see Shard.Export): other shards are made and dropped meanwhile.
+	x, err := e.exportFamily(ctx, src, filepath.Join(parent, "export"))
+	if err != nil {
 		return nil, err
 	}
 	return e.stage(ctx, dst, func(name string) (*grocksdb.ColumnFamilyHandle, error) {
-		staging := filepath.Join(e.dir, stagingDirName)
-		if err := os.MkdirAll(staging, 0o755); err != nil {
-			return nil, fsError("create "+staging, err)
-		}
-		dir := filepath.Join(staging, "clone-"+name)
-		defer os.RemoveAll(dir) // what the import has moved is gone from it already
-		x, err := e.exportFamily(ctx, src, dir)
-		if err != nil {
-			return nil, err
-		}
 		return e.importFamily(name, x, false)
 	})
 }
