@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +27,8 @@ const (
 type request struct {
 	b    *Batch
 	mode CommitMode
+	// size is len(b.rep): the batch itself is the caller's until the request is taken.
+	size int
 	// state decides who owns the request when the caller's context ends while it is queued.
 	state atomic.Int32
 	done  chan error // capacity 1
@@ -43,7 +46,11 @@ var requestPool = sync.Pool{New: func() any { return &request{done: make(chan er
 // makes one write, synced if any of them wants that. While a sync is under way the next group
 // gathers, so the rate of syncs follows the disk and the size of groups follows the load.
 //
-//	callers ──► queue ──► [ take · check · merge ] ──► RocksDB ──► flips ──► answers
+//	callers ──► queue ──► [ yield · take · check · merge ] ──► RocksDB ──► flips ──► answers
+//
+// Before it gathers it yields once, if the last group had company: those that were answered then come
+// back with their next writes, and go into this group instead of waiting for its sync. Without that
+// the first to come back has a sync of its own while all others wait.
 type committer struct {
 	e       *Engine
 	queue   chan *request
@@ -51,6 +58,7 @@ type committer struct {
 	stopped chan struct{} // closed when the goroutine has returned
 
 	group  []*request
+	flips  int // in group
 	merged []byte
 	carry  *request // a batch that did not fit into the last group
 
@@ -88,7 +96,7 @@ func (e *Engine) Commit(ctx context.Context, b *Batch, mode CommitMode) error {
 	defer b.busy.Store(false)
 	c := e.commits
 	r := requestPool.Get().(*request)
-	r.b, r.mode = b, mode
+	r.b, r.mode, r.size = b, mode, len(b.rep)
 	r.state.Store(requestQueued)
 	select {
 	case <-c.stop: // a stopped committer must not be raced for
@@ -139,6 +147,7 @@ func (e *Engine) notWritten(cause error) error {
 // run is the committer's goroutine.
 func (c *committer) run() {
 	defer close(c.stopped)
+	company := false // the last group had more than one batch
 	for {
 		first := c.carry
 		c.carry = nil
@@ -150,7 +159,11 @@ func (c *committer) run() {
 				return
 			}
 		}
+		if company {
+			runtime.Gosched()
+		}
 		c.gather(first)
+		company = len(c.group) > 1
 		if len(c.group) > 0 {
 			c.write()
 		}
@@ -159,10 +172,10 @@ func (c *committer) run() {
 
 // gather takes first and what else waits, up to MergeBytes; a larger batch goes alone.
 func (c *committer) gather(first *request) {
-	c.group = c.group[:0]
+	c.group, c.flips = c.group[:0], 0
 	size := 0
 	for r := first; ; {
-		n := len(r.b.rep)
+		n := r.size
 		switch {
 		case len(c.group) > 0 && size+n > c.e.opts.MergeBytes:
 			c.carry = r
@@ -175,6 +188,7 @@ func (c *committer) gather(first *request) {
 				break
 			}
 			c.group = append(c.group, r)
+			c.flips += len(r.b.flips)
 			size += n
 		}
 		select {
@@ -198,6 +212,9 @@ func (c *committer) admit(r *request) error {
 	for _, s := range r.b.shards {
 		if shardState(s.state.Load()) == shardRetired {
 			return fmt.Errorf("%w: %s", ErrShardDropped, s.describe())
+		}
+		if c.flips == 0 {
+			continue
 		}
 		for _, before := range c.group {
 			for _, f := range before.b.flips {
