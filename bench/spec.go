@@ -75,7 +75,7 @@ func (s Spec) withDefaults() (Spec, error) {
 	}
 	span("FillLimit", &s.FillLimit, 10*time.Second)
 	if s.Keys < 2*max(s.BatchKeys, s.ScanRows) {
-		faults = append(faults, fmt.Errorf("Keys is %d, must be at least twice BatchKeys (%d) and ScanRows (%d)", s.Keys, s.BatchKeys, s.ScanRows))
+		faults = append(faults, fmt.Errorf("%s is %d, must be at least twice BatchKeys (%d) and ScanRows (%d)", "Keys", s.Keys, s.BatchKeys, s.ScanRows))
 	}
 	if s.Seed == 0 {
 		s.Seed = 1
