@@ -2,11 +2,13 @@ package versioning_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/shieldmaidens/pleiades/engine"
 	"github.com/shieldmaidens/pleiades/hlc"
@@ -182,4 +184,54 @@ func TestApplierMakesTimestampsGrow(t *testing.T) {
 		t.Fatalf("highest %s, want %s", a.Highest(), want)
 	}
 	a.Discard()
+}
+
+// TestRevisionsStayAboveOnesFromElsewhere: a record whose revision is ahead of this node's clock
+// (from a peer, or from before the wall clock was set back) pushes the clock, so that not even a purge
+// makes revisions repeat; one too far ahead is refused.
+func TestRevisionsStayAboveOnesFromElsewhere(t *testing.T) {
+	r := newRig(t, nil)
+	ctx, b := t.Context(), r.bucket(1)
+	ahead := func(key string, d time.Duration) hlc.Timestamp {
+		t.Helper()
+		batch := r.eng.NewBatch()
+		defer batch.Close()
+		a := r.store.NewApplier(batch)
+		op := versioning.Op{Kind: versioning.OpPut, Bucket: 1, Key: []byte(key), Value: []byte("from elsewhere")}
+		res, err := a.Apply(&op, hlc.FromTime(start.Add(d)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.eng.Commit(ctx, batch, engine.Sync); err != nil {
+			t.Fatal(err)
+		}
+		a.Committed()
+		return res.Revision
+	}
+	last := ahead("near", 300*time.Millisecond)
+	for i, write := range []func() (versioning.WriteResult, error){
+		func() (versioning.WriteResult, error) { return b.Put(ctx, []byte("near"), nil, nil) },
+		func() (versioning.WriteResult, error) { return b.Purge(ctx, []byte("near"), nil) },
+		func() (versioning.WriteResult, error) { return b.Put(ctx, []byte("near"), nil, nil) },
+	} {
+		res, err := write()
+		if err != nil || !last.Less(res.Revision) {
+			t.Fatalf("write %d: %+v, %v; want a revision above %s", i, res, err, last)
+		}
+		last = res.Revision
+	}
+	far := ahead("far", time.Hour)
+	if _, err := b.Put(ctx, []byte("far"), nil, nil); !errors.Is(err, hlc.ErrClockOffset) {
+		t.Fatalf("%v, want a clock offset error", err)
+	}
+	batch := r.store.NewBatch()
+	if err := batch.Put(b, []byte("far"), nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := batch.Commit(ctx, nil); !errors.Is(err, hlc.ErrClockOffset) {
+		t.Fatalf("%v, want a clock offset error", err)
+	}
+	if d, err := b.Describe(ctx, []byte("far")); err != nil || d.Revision != far {
+		t.Fatalf("%+v, %v", d, err)
+	}
 }

@@ -107,6 +107,27 @@ func TestTheSpecsLayout(t *testing.T) {
 	}
 }
 
+// TestWithoutHistoryTheBaseIsZero: a key that keeps no old versions stays the spec's plain layout.
+func TestWithoutHistoryTheBaseIsZero(t *testing.T) {
+	r := newRig(t, nil)
+	ctx, b := t.Context(), r.bucket(1)
+	if err := b.SetSettings(ctx, versioning.Settings{MaxVersions: 1, Rollover: versioning.Relabel}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 5 {
+		res, err := b.Put(ctx, []byte("k"), fmt.Append(nil, i), nil)
+		if err != nil || res.Version != 1 || res.Writes != 2 {
+			t.Fatal(res, err)
+		}
+	}
+	if d, err := b.Describe(ctx, []byte("k")); err != nil || d.Base != 0 || d.Versions != 1 {
+		t.Fatal(d, err)
+	}
+	if got := dump(t, r.store.Shard()); len(got) != 3 { // and the bucket's settings
+		t.Fatalf("%q", got)
+	}
+}
+
 func TestDeleteKeepsHistoryAndPurgeDoesNot(t *testing.T) {
 	r := newRig(t, nil)
 	ctx, b, key := t.Context(), r.bucket(1), []byte("k")
