@@ -62,7 +62,7 @@ line break follows, and a value that is no text is shown with escapes. A key wit
 }
 
 func (a *App) get(ctx context.Context, s *session, key []byte, ts hlc.Timestamp, f getFlags) error {
-	v, err := read1(ctx, s, key, ts, f)
+	v, err := readVersion(ctx, s, key, ts, f)
 	if err != nil {
 		return missing(ctx, s, key, err)
 	}
@@ -93,8 +93,8 @@ func (a *App) get(ctx context.Context, s *session, key []byte, ts hlc.Timestamp,
 	return a.out().Object(append(row, output.F("expires", clockTime(v.ExpireAt))))
 }
 
-// read1 reads the version that the flags ask for. A deletion is no value.
-func read1(ctx context.Context, s *session, key []byte, ts hlc.Timestamp, f getFlags) (versioning.Value, error) {
+// readVersion reads the version that the flags ask for. A deletion is no value.
+func readVersion(ctx context.Context, s *session, key []byte, ts hlc.Timestamp, f getFlags) (versioning.Value, error) {
 	switch {
 	case f.at != "":
 		return s.bucket.GetAt(ctx, key, ts)

@@ -34,8 +34,9 @@ notes how far it came, and the next run checks that the records up to there are 
 The end result is that of one uninterrupted run. (Standard input is kept in a temporary file while it is compared.)
 A load that has ended leaves no note: loading the same file again makes new versions, except with --skip-unchanged,
 which puts a record only if it differs from the key's latest value.
-A dump never makes a version twice: one that its key already has, by timestamp, is unchanged. Version numbers of a
-restored key count from 1; a deletion without anything older in the dump leaves no trace.
+A dump never makes a version twice, and never puts an old one on top: a version that its key has already, by
+timestamp, is unchanged, and one that is older than the key's newest is left out, unless --new-timestamps makes new
+ones of all. Version numbers of a restored key count from 1; a deletion of nothing leaves no trace.
 
 Bad lines are reported with their numbers. Ctrl-C finishes the current batch, reports, and ends with code 130.`
 

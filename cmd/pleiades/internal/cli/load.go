@@ -33,8 +33,10 @@ type loader struct {
 	known    knownVersions
 	remember bool // a progress record lies in the store
 
-	loaded, unchanged, skipped, resumed int64
-	bad                                 []int64 // line numbers
+	loaded, unchanged, resumed int64
+	// Of a dump: deletions of nothing, and versions older than what their key has.
+	skipped, older int64
+	bad            []int64 // line numbers
 }
 
 // load runs kv load.
@@ -194,6 +196,9 @@ func (l *loader) report(took time.Duration) error {
 		if l.skipped > 0 {
 			line += fmt.Sprintf(", deletions of nothing %d", l.skipped)
 		}
+		if l.older > 0 {
+			line += fmt.Sprintf(", older than what is there %d", l.older)
+		}
 		if n := len(l.bad); n > 0 {
 			line += " (line" + plural(n) + " " + numbers(l.bad) + ")"
 		}
@@ -205,7 +210,7 @@ func (l *loader) report(took time.Duration) error {
 	}
 	return p.Object(output.Row{
 		output.F("format", string(l.format)), output.F("loaded", l.loaded), output.F("unchanged", l.unchanged), output.F("bad", len(l.bad)),
-		output.F("bad_lines", list), output.F("earlier_run", l.resumed), output.F("skipped_deletions", l.skipped),
+		output.F("bad_lines", list), output.F("earlier_run", l.resumed), output.F("skipped_deletions", l.skipped), output.F("older", l.older),
 		output.F("seconds", float64(took.Milliseconds())/1000),
 	})
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/exit"
 	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/record"
 	"github.com/shieldmaidens/pleiades/engine"
-	"github.com/shieldmaidens/pleiades/hlc"
 	"github.com/shieldmaidens/pleiades/versioning"
 )
 
@@ -78,8 +77,8 @@ func (l *loader) flush(ctx context.Context, final bool) error {
 
 // tally is what became of the records of one commit.
 type tally struct {
-	loaded, unchanged, skipped int64
-	digest                     digester
+	loaded, unchanged, skipped, older int64
+	digest                            digester
 	// latest is the last item of each key that was put.
 	latest map[string]*loadItem
 }
@@ -125,6 +124,7 @@ func (l *loader) commit(ctx context.Context, items []loadItem, final bool) (done
 	l.loaded += t.loaded
 	l.unchanged += t.unchanged
 	l.skipped += t.skipped
+	l.older += t.older
 	return done, stop
 }
 
@@ -214,69 +214,6 @@ func (l *loader) isLatest(ctx context.Context, it *loadItem, t *tally) (same boo
 		return false, nil
 	}
 	return same, err
-}
-
-// restore applies one version of a dump.
-func (l *loader) restore(ctx context.Context, applier *versioning.Applier, it *loadItem, t *tally) error {
-	v := it.version
-	ts := v.Timestamp
-	if l.f.newTimestamps {
-		var err error
-		if ts, err = l.s.clock.Now(); err != nil {
-			return err
-		}
-	} else if has, err := l.known.has(ctx, l.s, it.key, ts); err != nil {
-		return err
-	} else if has {
-		t.unchanged++
-		return nil
-	}
-	op := &versioning.Op{Kind: versioning.OpPut, Bucket: l.s.bucket.ID(), Key: it.key, Value: it.value}
-	if v.Tombstone {
-		op.Kind, op.Value = versioning.OpDelete, nil
-	} else {
-		op.Vacuumable = &v.Vacuumable
-		if !v.ExpireAt.IsZero() {
-			op.ExpiresWallNanos = v.ExpireAt.UnixNano()
-		}
-	}
-	_, err := applier.Apply(op, ts)
-	if v.Tombstone && errors.Is(err, versioning.ErrNotFound) {
-		t.skipped++
-		return nil
-	}
-	if err == nil {
-		t.loaded++
-	}
-	return err
-}
-
-// knownVersions holds the timestamps of the versions that one key had before the load came to it.
-type knownVersions struct {
-	key   []byte
-	valid bool
-	times map[hlc.Timestamp]bool
-}
-
-func (k *knownVersions) has(ctx context.Context, s *session, key []byte, ts hlc.Timestamp) (bool, error) {
-	if k.valid && bytes.Equal(k.key, key) {
-		return k.times[ts], nil
-	}
-	k.key, k.valid, k.times = append(k.key[:0], key...), true, nil
-	for v, err := range s.bucket.History(ctx, key, nil) {
-		if errors.Is(err, versioning.ErrNotFound) {
-			return false, nil
-		}
-		if err != nil {
-			k.valid = false
-			return false, err
-		}
-		if k.times == nil {
-			k.times = map[hlc.Timestamp]bool{}
-		}
-		k.times[v.Timestamp] = true
-	}
-	return k.times[ts], nil
 }
 
 // refusal reports whether the store said no to one record, as against being unable to work.

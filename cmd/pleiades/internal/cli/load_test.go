@@ -169,6 +169,21 @@ func TestLoadProgressCodec(t *testing.T) {
 	}
 }
 
+func FuzzParseProgress(f *testing.F) {
+	f.Add((&loadProgress{records: 3, at: time.Unix(1, 2)}).append(nil))
+	f.Add([]byte{})
+	f.Add([]byte{2})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		p, err := parseProgress(b)
+		if err == nil && !bytes.Equal(p.append(nil), b) {
+			t.Fatalf("%x has a second form", b)
+		}
+		if err != nil && !errors.Is(err, base.ErrCorruption) && !errors.Is(err, base.ErrVersion) {
+			t.Fatal(err)
+		}
+	})
+}
+
 // TestProgressIsBounded: loads that nobody finishes do not fill the store, and one that cannot be read does
 // not stop the next load.
 func TestProgressIsBounded(t *testing.T) {

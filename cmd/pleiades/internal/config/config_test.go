@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -116,4 +117,33 @@ func TestCheckNamesTheOrigin(t *testing.T) {
 	if !errors.Is(err, base.ErrInvalid) || !strings.Contains(err.Error(), "n from PLEIADES_N: no number") {
 		t.Fatal(err)
 	}
+}
+
+// FuzzParse: no text panics, and what is read is what was written.
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{"dir = \"x\" # y", "n=1_0", "no-color = true", "[t]", "dir='", "= \n#"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		got, err := parse("f", text, settings)
+		if err != nil {
+			if code, fix := exit.Of(err); code != exit.Usage || fix == "" {
+				t.Fatalf("%v: code %d", err, code)
+			}
+			return
+		}
+		var again strings.Builder
+		for name, e := range got {
+			again.WriteString(name + " = " + strconv.Quote(e.text) + "\n")
+		}
+		back, err := parse("f", again.String(), settings)
+		if err != nil || len(back) != len(got) {
+			t.Fatalf("%q: %v", again.String(), err)
+		}
+		for name, e := range got {
+			if back[name].text != e.text {
+				t.Fatalf("%s: %q became %q", name, e.text, back[name].text)
+			}
+		}
+	})
 }

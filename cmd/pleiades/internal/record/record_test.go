@@ -261,3 +261,26 @@ func FuzzTSV(f *testing.F) { fuzzSource(f, TSV, "a\tb\n", "a\n\tb\r\n\xff\t\x00"
 func FuzzDeb(f *testing.F) {
 	fuzzSource(f, Deb, "Package: a\nX: y\n z\n\n\nPackage: b\n", " x\n", "Package\n\n:\n")
 }
+
+// FuzzTemplate: what is accepted is accepted again in the form that it prints, with the same meaning.
+func FuzzTemplate(f *testing.F) {
+	for _, s := range []string{"{Package}", "{{{a}}}/x", "{a}{b}", "{", "}{"} {
+		f.Add(s)
+	}
+	get := func(dst []byte, field string) ([]byte, bool) { return append(dst, "<"+field+">"...), true }
+	f.Fuzz(func(t *testing.T, s string) {
+		a, err := ParseTemplate(s)
+		if err != nil {
+			return
+		}
+		b, err := ParseTemplate(a.String())
+		if err != nil {
+			t.Fatalf("%q became %q: %v", s, a, err)
+		}
+		x, _ := a.key(nil, get)
+		y, _ := b.key(nil, get)
+		if !bytes.Equal(x, y) {
+			t.Fatalf("%q became %q: %q and %q", s, a, x, y)
+		}
+	})
+}
