@@ -44,6 +44,7 @@ var houseRules = map[string]rules{
 		own: []string{"base", "keys", "hlc", "engine", "versioning"},
 	},
 	"net/pwp/wire": {own: []string{"base"}},
+	"net/pwp/pair": {own: []string{"base", "net/pwp/wire"}},
 	"bench": {
 		own:     []string{"base", "keys", "hlc", "engine", "versioning"},
 		modules: []string{xsys},
