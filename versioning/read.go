@@ -59,8 +59,8 @@ func (b *Bucket) Get(ctx context.Context, key []byte) (Value, error) {
 }
 
 // View is Get without a copy: it calls fn with the value, whose Data is valid only until fn returns
-// and must not be changed. It returns fn's error. fn must not write to the store's shard administration
-// (drop, replace); anything else is allowed.
+// and must not be changed. It returns fn's error. While fn runs the shard cannot be dropped or
+// replaced, so fn must not wait for that; anything else is allowed.
 func (b *Bucket) View(ctx context.Context, key []byte, fn func(Value) error) error {
 	if err := b.readable(ctx, key); err != nil {
 		return err

@@ -114,7 +114,8 @@ func (s *scan) run(ctx context.Context, yield func(Entry, error) bool) (err erro
 	s.reader.store = s.b.store
 	it, err := s.b.store.shard.NewIterator(&engine.IterOptions{
 		Lower: bounds.Lower, Upper: bounds.Upper, Snapshot: s.snap, Suffix: []byte(s.suffix()),
-		LongScan: s.o.Limit == 0,
+		// Reads ahead, and past the block cache: for a whole bucket, not for a prefix that is asked for often.
+		LongScan: s.o.Limit == 0 && len(s.o.Prefix) == 0 && len(s.o.Start) == 0 && s.o.End == nil,
 	})
 	if err != nil {
 		return err
