@@ -50,11 +50,11 @@ func (a *App) cas(ctx context.Context, s *session, key, expected, value []byte) 
 	// The revision is read before the value: a write in between then fails the put.
 	d, err := s.bucket.Describe(ctx, key)
 	if err != nil {
-		return missing(ctx, s, key, err)
+		return a.missing(ctx, s, key, err)
 	}
 	v, err := s.bucket.Get(ctx, key)
 	if err != nil {
-		return missing(ctx, s, key, err)
+		return a.missing(ctx, s, key, err)
 	}
 	if !bytes.Equal(v.Data, expected) {
 		return conflictFix(fmt.Errorf("%w: key %s has another value, in version %d of %s", base.ErrConflict, bytearg.Format(key), d.Versions, at(v.Timestamp)))

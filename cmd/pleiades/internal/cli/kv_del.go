@@ -104,11 +104,11 @@ func (a *App) removeOne(ctx context.Context, s *session, r *removal, key []byte)
 		err = fmt.Errorf("%w: key %s", versioning.ErrNotFound, bytearg.Format(key))
 	}
 	if err != nil {
-		return missing(ctx, s, key, err)
+		return a.missing(ctx, s, key, err)
 	}
 	if !r.dryRun {
 		if err := r.one(ctx, s, key); err != nil {
-			return missing(ctx, s, key, err)
+			return a.missing(ctx, s, key, err)
 		}
 	}
 	return a.removed(r, 1)

@@ -28,7 +28,7 @@ are rotated, when it was created and written last, and its flags. Deleted keys h
 			return a.withStore(ctx, read, func(s *session) error {
 				d, err := s.bucket.Describe(ctx, key)
 				if err != nil {
-					return missing(ctx, s, key, err)
+					return a.missing(ctx, s, key, err)
 				}
 				return a.out().Object(output.Row{
 					output.F("key", output.Bytes(key)), output.F("versions", d.Versions), output.F("oldest", d.Oldest), output.F("base", d.Base),
@@ -60,7 +60,7 @@ never removed.`,
 			return a.withStore(ctx, read, func(s *session) error {
 				res, err := s.bucket.SetVacuumable(ctx, key, args[1] == "vacuumable", nil)
 				if err != nil {
-					return missing(ctx, s, key, err)
+					return a.missing(ctx, s, key, err)
 				}
 				if a.out().Structured() {
 					return a.written(key, res)

@@ -64,7 +64,7 @@ line break follows, and a value that is no text is shown with escapes. A key wit
 func (a *App) get(ctx context.Context, s *session, key []byte, ts hlc.Timestamp, f getFlags) error {
 	v, err := readVersion(ctx, s, key, ts, f)
 	if err != nil {
-		return missing(ctx, s, key, err)
+		return a.missing(ctx, s, key, err)
 	}
 	if !f.meta && !a.out().Structured() {
 		return a.out().Value(v.Data, showValue)
@@ -117,7 +117,7 @@ func showValue(b []byte) string {
 }
 
 // missing explains why a key has no value: by the versions that it still has.
-func missing(ctx context.Context, s *session, key []byte, err error) error {
+func (a *App) missing(ctx context.Context, s *session, key []byte, err error) error {
 	if !errors.Is(err, base.ErrNotFound) {
 		return err
 	}
@@ -127,8 +127,8 @@ func missing(ctx context.Context, s *session, key []byte, err error) error {
 	}
 	fix := fmt.Sprintf("versions %d to %d exist: pleiades kv history KEY", d.Oldest, d.Versions)
 	switch {
-	case !d.ExpireAt.IsZero() && !d.LiveAt(d.ExpireAt):
-		fix = fmt.Sprintf("it expires at %s; what is stored can be read: pleiades kv get KEY --version %d", clockTime(d.ExpireAt), d.Versions)
+	case !d.Deleted && !d.LiveAt(a.now()):
+		fix = fmt.Sprintf("it expired at %s; what is stored can be read: pleiades kv get KEY --version %d", clockTime(d.ExpireAt), d.Versions)
 	case d.Deleted && d.Versions > d.Oldest:
 		fix = fmt.Sprintf("it was deleted in version %d; older ones can be read: pleiades kv get KEY --version %d", d.Versions, d.Versions-1)
 	}

@@ -46,7 +46,7 @@ of the versions that the bucket keeps are used is noted on standard error.`,
 func (a *App) history(ctx context.Context, s *session, key []byte, limit int, values bool) error {
 	d, err := s.bucket.Describe(ctx, key)
 	if err != nil {
-		return missing(ctx, s, key, err)
+		return a.missing(ctx, s, key, err)
 	}
 	settings, err := s.bucket.Settings(ctx)
 	if err != nil {

@@ -36,7 +36,7 @@ type loader struct {
 	loaded, unchanged, resumed int64
 	// Of a dump: deletions of nothing, and versions older than what their key has.
 	skipped, older int64
-	bad            []int64 // line numbers
+	bad            badLines
 }
 
 // load runs kv load.
@@ -85,7 +85,7 @@ func (l *loader) open(ctx context.Context) error {
 		return l.in.settle()
 	}
 	l.a.note("an earlier run loaded something else under this name: starting from the beginning")
-	l.bad, l.digest = nil, digester{}
+	l.bad, l.digest = badLines{}, digester{}
 	if err := l.in.rewind(); err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func (l *loader) skip(ctx context.Context, p *loadProgress) (same bool, err erro
 		var bad *record.Bad
 		switch {
 		case errors.As(err, &bad):
-			l.bad = append(l.bad, bad.Line)
+			l.bad.add(bad.Line)
 		case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 			return false, err
 		case err != nil:
@@ -160,19 +160,19 @@ func (l *loader) run(ctx context.Context) error {
 
 // badRecord notes a bad record and returns the error that ends the load, if it does.
 func (l *loader) badRecord(bad *record.Bad) error {
-	l.bad = append(l.bad, bad.Line)
+	l.bad.add(bad.Line)
 	if l.f.onError == "stop" {
 		return exit.New(exit.Failure, "correct it and run the same command again: it goes on where it stopped; or leave bad records out: --on-error skip", "%w", bad)
 	}
-	if n := len(l.bad); n <= shownErrors {
+	if n := l.bad.count; n <= shownErrors {
 		l.bar.Clear()
 		l.a.note("bad: %s", oneLine(bad.Error()))
 		if n == shownErrors {
 			l.a.note("bad: further ones are only counted")
 		}
 	}
-	if l.f.maxErrors > 0 && len(l.bad) >= l.f.maxErrors {
-		return exit.New(exit.Failure, "check the input, or allow more: --max-errors N", "%w: %d bad records, the last in %w", base.ErrInvalid, len(l.bad), bad)
+	if l.f.maxErrors > 0 && l.bad.count >= int64(l.f.maxErrors) {
+		return exit.New(exit.Failure, "check the input, or allow more: --max-errors N", "%w: %d bad records, the last in %w", base.ErrInvalid, l.bad.count, bad)
 	}
 	return nil
 }
@@ -189,7 +189,7 @@ func inputFix(err error) error {
 func (l *loader) report(took time.Duration) error {
 	p := l.a.out()
 	if !p.Structured() {
-		line := fmt.Sprintf("loaded %d, unchanged %d, bad %d", l.loaded, l.unchanged, len(l.bad))
+		line := fmt.Sprintf("loaded %d, unchanged %d, bad %d", l.loaded, l.unchanged, l.bad.count)
 		if l.resumed > 0 {
 			line += fmt.Sprintf(", read by an earlier run %d", l.resumed)
 		}
@@ -199,42 +199,14 @@ func (l *loader) report(took time.Duration) error {
 		if l.older > 0 {
 			line += fmt.Sprintf(", older than what is there %d", l.older)
 		}
-		if n := len(l.bad); n > 0 {
-			line += " (line" + plural(n) + " " + numbers(l.bad) + ")"
+		if l.bad.count > 0 {
+			line += " (" + l.bad.String() + ")"
 		}
 		return p.Line(line)
 	}
-	list := make([]int, min(len(l.bad), shownBad))
-	for i := range list {
-		list[i] = int(l.bad[i])
-	}
 	return p.Object(output.Row{
-		output.F("format", string(l.format)), output.F("loaded", l.loaded), output.F("unchanged", l.unchanged), output.F("bad", len(l.bad)),
-		output.F("bad_lines", list), output.F("earlier_run", l.resumed), output.F("skipped_deletions", l.skipped), output.F("older", l.older),
+		output.F("format", string(l.format)), output.F("loaded", l.loaded), output.F("unchanged", l.unchanged), output.F("bad", l.bad.count),
+		output.F("bad_lines", l.bad.first), output.F("earlier_run", l.resumed), output.F("skipped_deletions", l.skipped), output.F("older", l.older),
 		output.F("seconds", float64(took.Milliseconds())/1000),
 	})
-}
-
-// shownBad is how many line numbers a report lists.
-const shownBad = 100
-
-func plural(n int) string {
-	if n == 1 {
-		return ""
-	}
-	return "s"
-}
-
-func numbers(lines []int64) string {
-	s := ""
-	for i, n := range lines {
-		if i == shownErrors {
-			return s + ", …"
-		}
-		if i > 0 {
-			s += ", "
-		}
-		s += fmt.Sprint(n)
-	}
-	return s
 }

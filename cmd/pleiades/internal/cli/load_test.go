@@ -327,3 +327,17 @@ func TestLoadWaitsNoLonger(t *testing.T) {
 		t.Fatal(errs.String())
 	}
 }
+
+// TestManyBadLines: however many there are, the report stays short and the memory bounded.
+func TestManyBadLines(t *testing.T) {
+	w := newWorld(t)
+	w.stdin = strings.Repeat("no tab\n", 3000) + "k\tv\n"
+	r := w.run("kv", "load", "-", "--format", "tsv", "--on-error", "skip")
+	if r.code != exit.OK || len(r.out) > 200 || !strings.HasPrefix(r.out, "loaded 1, unchanged 0, bad 3000 (lines 1, 2, ") || strings.Count(r.err, "\n") != shownErrors+1 {
+		t.Fatalf("%+v", r)
+	}
+	r = w.run("kv", "load", "-", "--format", "tsv", "--on-error", "skip", "-o", "jsonl", "-q")
+	if r.code != exit.OK || strings.Count(r.out, ",") > maxBadLines+20 || !strings.Contains(r.out, `"bad":3000,`) || r.err != "" {
+		t.Fatalf("%+v", r)
+	}
+}
