@@ -3,12 +3,17 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"time"
 )
+
+// closeGrace is how long Close waits for operations under way to give back their handles, before it
+// calls those that are left forgotten.
+const closeGrace = time.Second
 
 // Close stops the committer, waits for running operations and releases the directory.
 //
-// Handles that their owners forgot (iterators, snapshots, batches, pinned values) are reported by
-// ErrLeaked; everything C is then freed, and the directory released, when the last of them is closed.
+// Handles that their owners have not closed within a second (iterators, snapshots, batches, pinned
+// values) are reported by ErrLeaked; everything C is then freed, and the directory released, when the last of them is closed.
 // Writes that wait in the queue fail with ErrNotWritten. Everything acknowledged with Sync is durable
 // before and after; Close also syncs what was acknowledged with NoSync. Close again returns ErrClosed.
 func (e *Engine) Close() error {
@@ -37,7 +42,7 @@ func (e *Engine) Close() error {
 		s.users.shut()
 	}
 	e.life.shut()
-	if left := e.handles.open(); left != "" {
+	if left := e.awaitHandles(closeGrace); left != "" {
 		errs = append(errs, fmt.Errorf("%w: %s; the directory stays locked until they are closed", ErrLeaked, left))
 		// Nothing that they use may go before them: the last one to leave ends the engine.
 		go func() {
@@ -49,6 +54,18 @@ func (e *Engine) Close() error {
 	e.drain(open)
 	e.destroy()
 	return errors.Join(errs...)
+}
+
+// awaitHandles waits until no handle is open and returns "", or describes what is open after grace.
+// Nothing new can be opened on a shard any more; who is in the middle of an operation is about to end.
+func (e *Engine) awaitHandles(grace time.Duration) (left string) {
+	const step = time.Millisecond
+	for ; ; grace -= step {
+		if left = e.handles.open(); left == "" || grace <= 0 {
+			return left
+		}
+		time.Sleep(step)
+	}
 }
 
 // drain waits for every user of every family, and for the drops under way.

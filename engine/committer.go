@@ -15,7 +15,7 @@ type CommitMode uint8
 
 const (
 	// NoSync returns when the write is in the write-ahead log's buffer and readable: it survives the
-	// process's death, not the machine's.
+	// process's death, not the machine's. A batch that activates or retires a shard is synced all the same.
 	NoSync CommitMode = 0
 	// Sync returns when the write, and every earlier one, is durable.
 	Sync CommitMode = 1
@@ -236,7 +236,9 @@ func (c *committer) write() {
 		c.answer(fmt.Errorf("%w: %w", ErrNotWritten, err))
 		return
 	}
-	sync := false
+	// A flip is always synced: the family that it retires is dropped durably, and the table must not
+	// name it any more then.
+	sync := c.flips > 0
 	records := uint32(0)
 	for _, r := range c.group {
 		sync = sync || r.mode&Sync != 0

@@ -188,11 +188,23 @@ func (e *Engine) newShard(id ShardID, inc Incarnation, name string, h *grocksdb.
 
 // Discard drops a staged incarnation that will not be made live. It waits for users like DropShard.
 func (s *Shard) Discard(ctx context.Context) error {
+	if err := s.discard(); err != nil {
+		return err
+	}
+	return s.waitGone(ctx)
+}
+
+// discard retires a staged incarnation while the engine is sure to be there.
+func (s *Shard) discard() error {
+	if !s.e.life.enter() {
+		return s.e.stoppedErr()
+	}
+	defer s.e.life.leave()
 	if !s.state.CompareAndSwap(int32(shardStaged), int32(shardRetired)) {
 		return fmt.Errorf("%w: %s is not staged", ErrInvalid, s.describe())
 	}
 	s.e.reap(s)
-	return s.waitGone(ctx)
+	return nil
 }
 
 // applyFlips changes the shard table in memory as a committed batch has changed it on disk. Only the
@@ -221,6 +233,9 @@ func (e *Engine) applyFlips(flips []flip) {
 
 // reap shuts a retired incarnation and drops its family once the last user has left. The goroutine
 // ends then, or when the engine is destroyed; Close waits for it.
+//
+// After a failed write nobody knows which flips the log holds: a batch that activates s may replay. The
+// family then stays for the next opening, which finds out; dropped, it would be missing there.
 func (e *Engine) reap(s *Shard) {
 	s.users.shut()
 	e.background.Add(1)
@@ -229,8 +244,10 @@ func (e *Engine) reap(s *Shard) {
 		<-s.users.drained
 		e.ddl.Lock()
 		defer e.ddl.Unlock()
-		// Without its live record a family that could not be dropped is a leftover of the next opening.
-		if err := e.db.DropColumnFamily(s.cf); err != nil {
+		// Without its live record a family that was not dropped is a leftover of the next opening.
+		if e.Err() != nil {
+			e.log.Warn("engine: a family stays until the next opening, because writes stopped", "family", s.name)
+		} else if err := e.db.DropColumnFamily(s.cf); err != nil {
 			e.log.Error("engine: dropping a family failed", "family", s.name, "err", err)
 		}
 		e.release(s)

@@ -116,6 +116,81 @@ func TestLeftoversAreDropped(t *testing.T) {
 	wantErr(t, staged.Discard(t.Context()), ErrInvalid)
 }
 
+// TestDiscardAfterFailedWrite: when nobody knows whether the log holds an activation, the family must
+// survive its Discard; a store whose log does hold it would not open any more.
+func TestDiscardAfterFailedWrite(t *testing.T) {
+	for _, logged := range []bool{true, false} {
+		dir := t.TempDir()
+		e := openAt(t, dir, nil)
+		staged, err := e.StageShard(t.Context(), 1001)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustPut(t, e, staged, Sync, "k", "v")
+		if logged { // what a write leaves that fails in its sync
+			mustPut(t, e, e.Local(), Sync, string(shardRecordKey(1001)), string(appendShardRecord(nil, staged.inc)))
+		}
+		e.fail(errors.New("the sync failed"))
+		if err := staged.Discard(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		closeClean(t, e)
+		e = openAt(t, dir, nil)
+		s, err := e.Shard(1001)
+		if logged {
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantGet(t, s, "k", "v")
+			continue
+		}
+		wantErr(t, err, ErrShardNotFound)
+		if n := len(e.shards.all); n != 0 {
+			t.Fatalf("%d families are left over", n)
+		}
+	}
+}
+
+// TestDiscardAfterClose: a staged incarnation that outlives its engine is refused, not dropped.
+func TestDiscardAfterClose(t *testing.T) {
+	e := openTemp(t)
+	staged, err := e.StageShard(t.Context(), 1001)
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeClean(t, e)
+	wantErr(t, staged.Discard(t.Context()), ErrClosed)
+}
+
+// TestFlipsAreSynced: a flip is durable whatever its commit asked for, because the family that it
+// retires is dropped durably.
+func TestFlipsAreSynced(t *testing.T) {
+	e := openTemp(t)
+	live := mustShard(t, e, 1001)
+	staged, err := e.StageShard(t.Context(), 1001)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, add := range map[string]func(*Batch) error{
+		"activate": func(b *Batch) error { return b.Activate(staged) },
+		"retire":   func(b *Batch) error { return b.Retire(mustShard(t, e, 1002)) },
+	} {
+		b := e.NewBatch()
+		if err := add(b); err != nil {
+			t.Fatal(err)
+		}
+		before := e.counts.syncs.Load()
+		if err := e.Commit(t.Context(), b, NoSync); err != nil {
+			t.Fatal(err)
+		}
+		b.Close()
+		if e.counts.syncs.Load() == before {
+			t.Errorf("%s was not synced", name)
+		}
+	}
+	<-live.gone
+}
+
 // TestActivateIsAtomic: the flip and the writes beside it happen together, across a crash as well.
 func TestActivateIsAtomic(t *testing.T) {
 	dir := t.TempDir()
