@@ -247,7 +247,7 @@ func childFull(dir string) {
 					fmt.Printf("other %v\n", err)
 				}
 				mu.Unlock()
-				if err != nil {
+				if err != nil && !errors.Is(err, ErrUnknownOutcome) {
 					return
 				}
 			}

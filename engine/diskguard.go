@@ -23,6 +23,7 @@ type diskGuard struct {
 	nextLook atomic.Int64 // monotonic nanoseconds since start
 	start    time.Time
 	full     atomic.Pointer[error] // nil while there is room
+	bare     atomic.Bool           // there is not even room for a write that frees some
 	refused  atomic.Uint64
 }
 
@@ -36,13 +37,18 @@ func newDiskGuard(dir string, o *Options) *diskGuard {
 	}
 }
 
-// check returns ErrDiskFull while writes are refused.
-func (g *diskGuard) check() error {
+// bareBytes is how little room a write that frees space must find. With less it would fail in the log,
+// which stops the engine; refused, it can be tried again.
+const bareBytes = 1 << 20
+
+// check returns ErrDiskFull while writes are refused. A write that frees space is let through as long
+// as there is room for itself.
+func (g *diskGuard) check(reclaim bool) error {
 	if now := int64(time.Since(g.start)); now >= g.nextLook.Load() {
 		g.nextLook.Store(now + int64(diskLookEvery))
 		g.look()
 	}
-	if p := g.full.Load(); p != nil {
+	if p := g.full.Load(); p != nil && (!reclaim || g.bare.Load()) {
 		g.refused.Add(1)
 		return *p
 	}
@@ -64,9 +70,10 @@ func (g *diskGuard) look() {
 	full := fmt.Errorf("%w: %s is used to %d %% with %d MiB free; delete files, vacuum, or move the store (writes resume by themselves; the limits are DiskFullPercent and DiskFullFreeBytes)",
 		ErrDiskFull, g.dir, used*100/total, free>>20)
 	g.full.Store(&full)
-	if free < uint64(g.reserve) {
-		g.giveReserve()
+	if free < uint64(g.reserve) && g.giveReserve() {
+		free += uint64(g.reserve)
 	}
+	g.bare.Store(free < bareBytes)
 }
 
 // ensureReserve allocates the reserve file when there is plenty of room for it.
@@ -91,8 +98,10 @@ func (g *diskGuard) ensureReserve(free uint64) {
 	}
 }
 
-// giveReserve frees the reserve for the writes that make room.
-func (g *diskGuard) giveReserve() { os.Remove(filepath.Join(g.dir, reserveFileName)) }
+// giveReserve frees the reserve for the writes that make room, and reports whether there was one.
+func (g *diskGuard) giveReserve() bool {
+	return os.Remove(filepath.Join(g.dir, reserveFileName)) == nil
+}
 
 // diskSpace returns what an ordinary user may still write, and that plus what is in use, in bytes.
 func diskSpace(dir string) (free, total uint64, err error) {

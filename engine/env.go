@@ -1,9 +1,17 @@
 package engine
 
 // #include "native_env.h"
+// #include "native_log.h"
 import "C"
 
-import "github.com/linxGnu/grocksdb"
+import (
+	"path/filepath"
+
+	"github.com/linxGnu/grocksdb"
+)
+
+// logFileName is where RocksDB's warnings go, under the name that its users know.
+const logFileName = "LOG"
 
 // setEnv gives RocksDB an operating system that makes links into dir durable at once (see
 // native_env.cc). The result frees it, after the options and the database are gone.
@@ -13,4 +21,11 @@ func setEnv(opts *grocksdb.Options, dir string) (free func()) {
 	env := C.ple_env_new(path)
 	C.ple_options_set_env(rawOptions(opts), env)
 	return func() { C.ple_env_free(env) }
+}
+
+// setLog gives RocksDB a log in dir that survives a full disk (see native_log.cc).
+func setLog(opts *grocksdb.Options, dir string) {
+	path, freePath := cString(filepath.Join(dir, logFileName))
+	defer freePath()
+	C.ple_options_log_to(rawOptions(opts), path)
 }

@@ -121,7 +121,7 @@ func (e *Engine) backgroundError() error {
 		return nil
 	}
 	defer C.free(unsafe.Pointer(text))
-	return fmt.Errorf("%w: background work: %s", ErrCorruption, C.GoString(text))
+	return classifyText("background work", errors.New(C.GoString(text)))
 }
 
 func newEvents() unsafe.Pointer   { return unsafe.Pointer(C.ple_events_new()) }

@@ -42,10 +42,7 @@ func (e *Engine) buildOptions() *grocksdb.Options {
 	opts.SetMaxBackgroundJobs(o.BackgroundJobs)
 	opts.SetLevelCompactionDynamicLevelBytes(true)
 	opts.SetBytesPerSync(1 << 20)
-	opts.SetKeepLogFileNum(5)
-	opts.SetMaxLogFileSize(16 << 20)
 	opts.SetMaxManifestFileSize(64 << 20)
-	opts.SetInfoLogLevel(grocksdb.WarnInfoLogLevel)
 	opts.SetStatsDumpPeriodSec(0)
 	opts.SetStatsPersistPeriodSec(0)
 	switch o.Compression {
@@ -62,6 +59,7 @@ func (e *Engine) buildOptions() *grocksdb.Options {
 	e.events = newEvents()
 	prepareOptions(opts, e.events)
 	freeEnv := setEnv(opts, e.dir)
+	setLog(opts, e.dir)
 	e.cfOpts = opts
 	e.cache = cache
 	e.owned = append(e.owned, freeEnv, cache.Destroy, table.Destroy, opts.Destroy)

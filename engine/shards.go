@@ -149,7 +149,7 @@ func (e *Engine) stage(ctx context.Context, id ShardID, create func(name string)
 	if err := e.stoppedErrOrNil(); err != nil {
 		return nil, err
 	}
-	if err := e.disk.check(); err != nil {
+	if err := e.disk.check(false); err != nil {
 		return nil, err
 	}
 	e.shards.RLock()

@@ -111,7 +111,7 @@ func reopenChild(dir string, _ uint64, _ int) error {
 // it would leave: from the chosen sync on everything fails. The program must notice, acknowledge
 // nothing any more, and end with an error.
 func TestCrashForReal(t *testing.T) {
-	const ops = 100
+	const ops = 250
 	seed := seed(t)
 	for _, w := range workloads {
 		t.Run(w.name, func(t *testing.T) {

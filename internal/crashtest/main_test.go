@@ -24,6 +24,7 @@ var children = map[string]func(dir string, seed uint64, ops int) error{
 	"engine":    engineChild,
 	"versioned": versionedChild,
 	"reopen":    reopenChild,
+	"shell":     shellChild,
 }
 
 var (
