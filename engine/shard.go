@@ -55,6 +55,14 @@ func (s *Shard) Engine() *Engine { return s.e }
 // Live reports whether the shard table named this incarnation a moment ago.
 func (s *Shard) Live() bool { return shardState(s.state.Load()) == shardLive && !s.users.isShut() }
 
+// Err returns why the incarnation can't be used any more, ErrShardDropped or ErrClosed; nil while it can.
+func (s *Shard) Err() error {
+	if s.users.isShut() {
+		return s.goneErr()
+	}
+	return nil
+}
+
 // enter takes a reference on the family for one operation or handle; each nil needs one leave.
 func (s *Shard) enter() error {
 	if s.users.enter() {

@@ -1,6 +1,7 @@
 package versioning
 
 import (
+	"errors"
 	"fmt"
 
 	storagev1 "github.com/shieldmaidens/pleiades/api/storage/v1"
@@ -111,6 +112,10 @@ func (a *Applier) apply(op *Op, ts hlc.Timestamp) (WriteResult, error) {
 	a.highest = later(a.highest, ts)
 	reads += a.plan.slotReads()
 	if err := a.execute(st, rec); err != nil {
+		if len(a.plan.moves) > 0 && errors.Is(err, engine.ErrBatchTooLarge) {
+			err = fmt.Errorf("%w (rollover cascade rewrites %d versions at once; set the bucket to relabel, or drop versions first)",
+				err, len(a.plan.moves)+1)
+		}
 		return WriteResult{}, err
 	}
 	st.floor = later(st.floor, ts)

@@ -148,6 +148,11 @@ func (b *Batch) Commit(ctx context.Context, opts *BatchOptions) ([]WriteResult, 
 		return nil, err
 	}
 	groups := b.byStore()
+	for _, g := range groups {
+		if err := g.store.checkOpen(); err != nil {
+			return nil, err
+		}
+	}
 	defer func() {
 		for _, g := range groups {
 			g.store.locks.unlockAll(g.locked)

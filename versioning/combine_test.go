@@ -3,6 +3,7 @@ package versioning
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"testing"
 	"time"
@@ -40,6 +41,91 @@ func openInternal(t *testing.T) (*Store, *Bucket) {
 		t.Fatal(err)
 	}
 	return store, b
+}
+
+// TestPurgeOnAFullDiskAmongPuts: what frees space gets through even if it was combined with puts.
+func TestPurgeOnAFullDiskAmongPuts(t *testing.T) {
+	dir := t.TempDir()
+	open := func(o engine.Options) (*Store, *Bucket) {
+		o.BlockCacheBytes, o.ReserveBytes = 8<<20, -1
+		eng, err := engine.Open(dir, &o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shard, err := eng.Shard(engine.FirstUserShard)
+		if errors.Is(err, engine.ErrShardNotFound) {
+			shard, err = eng.CreateShard(t.Context(), engine.FirstUserShard)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		clock, err := NewClock(eng, hlc.NewManual(time.Unix(1e9, 0)).Options())
+		if err != nil {
+			t.Fatal(err)
+		}
+		store, err := Open(shard, clock, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := store.Bucket(1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return store, b
+	}
+	key := []byte("k")
+	store, b := open(engine.Options{})
+	if _, err := b.Put(t.Context(), key, []byte("v"), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.eng.Close(); err != nil {
+		t.Fatal(err)
+	}
+	store, b = open(engine.Options{DiskFullPercent: 1, DiskFullFreeBytes: 1 << 60}) // always full
+	defer store.eng.Close()
+	errs := queue(t, store, &Op{Bucket: 1, Key: key}, []func() error{
+		func() error { _, err := b.Put(context.Background(), key, []byte("w"), nil); return err },
+		func() error { _, err := b.Purge(context.Background(), key, nil); return err },
+	})
+	if !errors.Is(errs[0], engine.ErrDiskFull) || errs[1] != nil {
+		t.Fatalf("put: %v; purge: %v", errs[0], errs[1])
+	}
+	if _, err := b.Describe(t.Context(), key); !errors.Is(err, ErrNotFound) {
+		t.Fatalf("behind the purge: %v", err)
+	}
+}
+
+// TestPrefetchIsBounded: a batch does not read ahead more than the engine could take in one batch.
+func TestPrefetchIsBounded(t *testing.T) {
+	store, b := openInternal(t)
+	const size, n = 1<<20 - 64, prefetchTotal>>20 + 16
+	value := make([]byte, size)
+	batch := store.NewBatch()
+	for i := range n {
+		key := fmt.Appendf(nil, "%d", i)
+		if _, err := b.Put(t.Context(), key, value, &PutOptions{NoSync: true}); err != nil {
+			t.Fatal(err)
+		}
+		if err := batch.Put(b, key, nil, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	into := store.eng.NewBatch()
+	defer into.Close()
+	a := store.NewApplier(into)
+	if err := a.prefetch(batch.ops); err != nil {
+		t.Fatal(err)
+	}
+	read := 0
+	for _, st := range a.overlay.states {
+		read += len(st.latest)
+	}
+	if read < prefetchTotal/2 || read > prefetchTotal {
+		t.Fatalf("%d bytes were prefetched, the bound is %d", read, prefetchTotal)
+	}
+	if _, err := batch.Commit(t.Context(), nil); !errors.Is(err, engine.ErrBatchTooLarge) {
+		t.Fatalf("the batch: %v", err)
+	}
 }
 
 // queue holds the lock of a key, lets the writes queue up behind it in order, and releases it.

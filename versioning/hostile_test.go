@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/shieldmaidens/pleiades/base"
+	"github.com/shieldmaidens/pleiades/engine"
 	"github.com/shieldmaidens/pleiades/keys"
 	"github.com/shieldmaidens/pleiades/versioning"
 )
@@ -123,7 +124,14 @@ func TestClosedAndCancelled(t *testing.T) {
 	if _, err := batch.Commit(t.Context(), nil); !errors.Is(err, base.ErrClosed) {
 		t.Errorf("a used-up batch: %v", err)
 	}
+	batch = r.store.NewBatch()
+	if err := batch.Put(b, []byte("k"), nil, nil); err != nil {
+		t.Fatal(err)
+	}
 	r.store.Close()
+	if _, err := batch.Commit(t.Context(), nil); !errors.Is(err, base.ErrClosed) {
+		t.Errorf("batch after close: %v", err)
+	}
 	if _, err := b.Put(t.Context(), []byte("k"), nil, nil); !errors.Is(err, base.ErrClosed) {
 		t.Errorf("put after close: %v", err)
 	}
@@ -134,5 +142,40 @@ func TestClosedAndCancelled(t *testing.T) {
 		if !errors.Is(err, base.ErrClosed) {
 			t.Errorf("scan after close: %v", err)
 		}
+	}
+}
+
+// TestCachesOfADroppedShard: also what the caches could answer is refused once the shard is gone.
+func TestCachesOfADroppedShard(t *testing.T) {
+	r := newRig(t, nil)
+	ctx, b, key := t.Context(), r.bucket(1), []byte("k")
+	if _, err := b.Put(ctx, key, []byte("v"), nil); err != nil {
+		t.Fatal(err)
+	}
+	fresh, err := r.eng.ReplaceShard(ctx, engine.FirstUserShard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, op := range map[string]func() error{
+		"unmark":   func() error { _, err := b.SetVacuumable(ctx, key, false, nil); return err },
+		"drop":     func() error { _, err := b.DropVersions(ctx, key, 1, nil); return err },
+		"absent":   func() error { _, err := b.Put(ctx, key, nil, &versioning.PutOptions{IfAbsent: true}); return err },
+		"settings": func() error { _, err := b.Settings(ctx); return err },
+		"get":      func() error { _, err := b.Get(ctx, key); return err },
+		"batch": func() error {
+			batch := r.store.NewBatch()
+			if err := batch.SetVacuumable(b, key, false, nil); err != nil {
+				return err
+			}
+			_, err := batch.Commit(ctx, nil)
+			return err
+		},
+	} {
+		if err := op(); !errors.Is(err, engine.ErrShardDropped) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if r.store, err = versioning.Open(fresh, r.clock, nil); err != nil { // for the check behind the test
+		t.Fatal(err)
 	}
 }

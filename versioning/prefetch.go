@@ -9,6 +9,9 @@ const (
 	// prefetchKeys and prefetchBytes bound what one call into the engine prefetches.
 	prefetchKeys  = 1024
 	prefetchBytes = 4 << 20
+	// prefetchTotal bounds the old versions that one batch prefetches. They would be rewritten by the
+	// batch, so one that needs many more does not fit into the engine's bound and is refused by it.
+	prefetchTotal = 64 << 20
 )
 
 // Prefetch reads what operations on the given keys will need, many keys a call. It is only about
@@ -78,7 +81,7 @@ func (a *Applier) prefetchDescriptors(states []*keyState) error {
 
 func (a *Applier) prefetchLatest(states []*keyState) error {
 	var group []*keyState
-	bytes := int64(0)
+	bytes, total := int64(0), int64(0)
 	flush := func() error {
 		err := a.prefetchRecords(group, keys.DelimLatest, keys.TagLatest, func(st *keyState, stored []byte, found bool) error {
 			if found {
@@ -98,6 +101,9 @@ func (a *Applier) prefetchLatest(states []*keyState) error {
 			if err := flush(); err != nil {
 				return err
 			}
+		}
+		if total += st.desc.latestBytes + MaxTrailerBytes; total > prefetchTotal {
+			break
 		}
 		group = append(group, st)
 		bytes += st.desc.latestBytes + MaxTrailerBytes

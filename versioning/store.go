@@ -160,11 +160,13 @@ func (s *Store) opHash(op *Op) uint64 {
 	return s.cache.hash(s.appendCacheKey(room[:0], op.Bucket, op.Key))
 }
 
+// checkOpen is asked before every operation: one that the caches can answer would not notice by itself
+// that the shard or the engine is gone.
 func (s *Store) checkOpen() error {
 	if s.closed.Load() {
 		return fmt.Errorf("%w: the store of shard %d", ErrClosed, s.shard.ID())
 	}
-	return nil
+	return s.shard.Err()
 }
 
 // keyErr adds to err which key it is about.

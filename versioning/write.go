@@ -2,6 +2,7 @@ package versioning
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -162,7 +163,7 @@ func (s *Store) lead(ctx context.Context, hash uint64, w *keyWrite) {
 	// The others' writes must not fail because the caller of this one gives up.
 	ctx = context.WithoutCancel(ctx)
 	if !s.commit(ctx, group) {
-		// One of them broke the batch: each for itself, so that it fails alone.
+		// One of them broke the batch, or keeps others from a full disk: each for itself.
 		for i := range group {
 			s.commit(ctx, group[i:i+1])
 		}
@@ -181,6 +182,7 @@ func (s *Store) commit(ctx context.Context, group []*keyWrite) bool {
 	defer s.putApplier(a)
 
 	mode := engine.NoSync | engine.Reclaim
+	reclaims := false // some of them do
 	firstWritten := len(group)
 	for i, w := range group {
 		ts, err := s.clock.Now()
@@ -198,7 +200,9 @@ func (s *Store) commit(ctx context.Context, group []*keyWrite) bool {
 		if err == nil && !w.noSync {
 			mode |= engine.Sync
 		}
-		if err == nil && !w.op.reclaims() {
+		if err == nil && w.op.reclaims() {
+			reclaims = true
+		} else if err == nil {
 			mode &^= engine.Reclaim
 		}
 	}
@@ -214,6 +218,9 @@ func (s *Store) commit(ctx context.Context, group []*keyWrite) bool {
 		return true
 	}
 	a.Discard()
+	if reclaims && len(group) > 1 && errors.Is(err, engine.ErrDiskFull) {
+		return false // what frees space is let through by itself
+	}
 	for _, w := range group[min(firstWritten, len(group)-1):] {
 		// Also those that were refused: what refused them may not have been written.
 		w.res, w.err = WriteResult{}, s.opError(&w.op, err)
