@@ -15,6 +15,9 @@ var (
 	ErrClosed = errors.New("closed")
 	// ErrOverloaded says that a bound was reached; the same call may succeed later.
 	ErrOverloaded = errors.New("overloaded")
+	// ErrUnavailable says that what was asked for can't be had now, through no fault of the caller's: held
+	// by somebody else, a clock that is wrong, no quorum. The same call may succeed later.
+	ErrUnavailable = errors.New("unavailable")
 	// ErrVersion says that a format is newer than this program reads.
 	ErrVersion = errors.New("unsupported format version")
 	// ErrConflict says that a condition of the call did not hold: another writer was first.

@@ -26,7 +26,7 @@ var (
 	// ErrLeaked says that Close found iterators, snapshots or batches that their owners never closed.
 	ErrLeaked = base.New(base.ErrInvalid, "engine: closed with open handles")
 	// ErrInUse says that another process (or this one) has the directory open.
-	ErrInUse = base.New(base.ErrConflict, "engine: directory in use")
+	ErrInUse = base.New(base.ErrUnavailable, "engine: directory in use")
 	// ErrNotAStore says that the directory holds something that is not a Pleiades store.
 	ErrNotAStore = base.New(base.ErrInvalid, "engine: not a Pleiades directory")
 	// ErrNoStore says that there is no store yet and Options.ErrorIfMissing forbids making one.

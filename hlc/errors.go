@@ -1,10 +1,6 @@
 package hlc
 
-import (
-	"errors"
-
-	"github.com/shieldmaidens/pleiades/base"
-)
+import "github.com/shieldmaidens/pleiades/base"
 
 var (
 	// ErrClockOffset says that a remote timestamp is more than MaxOffset ahead of this node's wall
@@ -22,15 +18,15 @@ var (
 	ErrOptions = base.New(base.ErrInvalid, "hlc: invalid options")
 )
 
-// The wall clock of this machine is wrong: no marker of base tells a caller what to do about that.
+// The wall clock of this machine is wrong, and no call helps until somebody has set it right.
 var (
 	// ErrClockBehind says that the persisted bound is more than MaxOffset + BoundAhead ahead of the
 	// wall clock: the wall clock was set back since the last run, or ran ahead then. The way out: set the wall
 	// clock, or wait until it has passed the bound, or start with Options.AcceptBound.
-	ErrClockBehind = errors.New("hlc: the wall clock is behind the persisted bound")
+	ErrClockBehind = base.New(base.ErrUnavailable, "hlc: the wall clock is behind the persisted bound")
 	// ErrClockJump says that the wall clock stepped forward by more than MaxJump. Nothing was issued
 	// from the new time. The way out: set the wall clock back, or call AcknowledgeJump.
-	ErrClockJump = errors.New("hlc: the wall clock jumped forward")
+	ErrClockJump = base.New(base.ErrUnavailable, "hlc: the wall clock jumped forward")
 	// ErrExhausted says that there is no timestamp above the last one.
-	ErrExhausted = errors.New("hlc: timestamps are used up")
+	ErrExhausted = base.New(base.ErrUnavailable, "hlc: timestamps are used up")
 )

@@ -23,6 +23,7 @@
 //	'c' settings   of the node
 //	'h' hlc        the persisted upper bound of the clock
 //	'i' identity   of the node
+//	'l' loads      progress of an unfinished load
 //	's' shards     <shard id, 8 bytes>                              live incarnation of a shard
 //
 // All integers are big-endian. Rows marked "replication" are reserved: that layer writes them.

@@ -27,6 +27,8 @@ const (
 	LocalClockBound byte = 'h'
 	// LocalIdentity begins the identity of the node.
 	LocalIdentity byte = 'i'
+	// LocalLoad begins the progress of an unfinished load, which the command line keeps there.
+	LocalLoad byte = 'l'
 	// LocalShard begins a shard record; the shard id follows as 8 bytes, big-endian.
 	LocalShard byte = 's'
 )

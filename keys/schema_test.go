@@ -57,6 +57,7 @@ func TestKeyspaceSchema(t *testing.T) {
 		{"default", "settings of the node", []schemaField{one("ns", keys.LocalSettings)}},
 		{"default", "bound of the clock", []schemaField{one("ns", keys.LocalClockBound)}},
 		{"default", "identity of the node", []schemaField{one("ns", keys.LocalIdentity)}},
+		{"default", "progress of an unfinished load", []schemaField{one("ns", keys.LocalLoad)}},
 		{"default", "live incarnation of shard 1001", []schemaField{{"ns", shard[:1]}, {"shard", shard[1:]}}},
 
 		dataRow(`descriptor of "maia"`, keys.AppendDescriptor(nil, 1, maia)),
@@ -117,7 +118,7 @@ func TestNamespacesAreDisjoint(t *testing.T) {
 	seen := map[byte]bool{}
 	for _, ns := range []byte{
 		byte(keys.NamespaceData), byte(keys.NamespaceMeta), byte(keys.NamespaceRaft),
-		keys.LocalSettings, keys.LocalClockBound, keys.LocalIdentity, keys.LocalShard,
+		keys.LocalSettings, keys.LocalClockBound, keys.LocalIdentity, keys.LocalLoad, keys.LocalShard,
 	} {
 		if seen[ns] {
 			t.Errorf("namespace %q is used twice", ns)

@@ -12,6 +12,7 @@ import (
 	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/record"
 	"github.com/shieldmaidens/pleiades/engine"
 	"github.com/shieldmaidens/pleiades/hlc"
+	"github.com/shieldmaidens/pleiades/keys"
 )
 
 // An unfinished load leaves one record in the node-local storage, written in the same atomic batch as the
@@ -24,7 +25,7 @@ import (
 // SHA-256 over the first records of it. A later run that reads the same records up to there goes on behind them; one that reads others
 // starts over.
 const (
-	progressNamespace = 'l'
+	progressNamespace = keys.LocalLoad
 	progressFormat    = 1
 	progressBytes     = 1 + 8 + 8 + sha256.Size
 	identityBytes     = 16

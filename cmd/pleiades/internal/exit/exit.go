@@ -66,6 +66,7 @@ var rules = []rule{
 	{context.DeadlineExceeded, Unavailable, "try again with a longer --timeout"},
 	{base.ErrUnknownOutcome, Unavailable, "read the key back to see whether the write survived, then try again"},
 	{base.ErrDiskFull, Unavailable, "make room on the disk that holds --dir, then run the same command again"},
+	{base.ErrUnavailable, Unavailable, "try again later; the message says what has to change first"},
 	{base.ErrOverloaded, Unavailable, "try again in a moment, or in smaller pieces"},
 	{base.ErrCorruption, CheckFailed, "stop writing to this directory, keep a copy, and run: pleiades check"},
 	{base.ErrPermission, Denied, "run as the user who owns the directory, or change its permissions"},

@@ -18,6 +18,7 @@ func TestEveryMarkerHasACode(t *testing.T) {
 		base.ErrCorruption:       CheckFailed,
 		base.ErrClosed:           Failure,
 		base.ErrOverloaded:       Unavailable,
+		base.ErrUnavailable:      Unavailable,
 		base.ErrVersion:          Failure,
 		base.ErrConflict:         Conflict,
 		base.ErrExists:           Conflict,
