@@ -42,24 +42,33 @@ const (
 
 var requestPool = sync.Pool{New: func() any { return &request{done: make(chan error, 1)} }}
 
-// committer is the one goroutine that writes: it drains the queue, merges the batches it finds and
+// committer makes one write at a time. Its goroutine drains the queue, merges the batches it finds and
 // makes one write, synced if any of them wants that. While a sync is under way the next group
 // gathers, so the rate of syncs follows the disk and the size of groups follows the load.
 //
 //	callers ──► queue ──► [ yield · take · check · merge ] ──► RocksDB ──► flips ──► answers
 //
-// Before it gathers it yields once, if the last group had company: those that were answered then come
-// back with their next writes, and go into this group instead of waiting for its sync. Without that
-// the first to come back has a sync of its own while all others wait.
+// Before it gathers it yields once, if there was company: those that were just answered then come back
+// with their next writes, and go into this group instead of waiting for its sync. Without that the
+// first to come back has a sync of its own while all others wait.
+//
+// A caller that is alone makes its write itself: going through the goroutine and back costs as much as
+// half an unsynced write.
 type committer struct {
 	e       *Engine
 	queue   chan *request
 	stop    chan struct{} // closed by Close: take nothing more
 	stopped chan struct{} // closed when the goroutine has returned
 
+	// writing is held by who gathers and writes: the goroutine, or a caller that is alone.
+	writing sync.Mutex
+	// group, its flips and merged are guarded by writing.
 	group  []*request
-	flips  int // in group
+	flips  int
 	merged []byte
+	// alone says that the last group was a single batch for which nothing waited.
+	alone atomic.Bool
+
 	carry  *request // a batch that did not fit into the last group
 
 	// syncStart is when the sync under way began, in nanoseconds since the engine's start; 0 for none.
@@ -68,10 +77,12 @@ type committer struct {
 }
 
 func newCommitter(e *Engine) *committer {
-	return &committer{
+	c := &committer{
 		e: e, queue: make(chan *request, e.opts.QueueBatches),
 		stop: make(chan struct{}), stopped: make(chan struct{}), start: time.Now(),
 	}
+	c.alone.Store(true)
+	return c
 }
 
 // Commit applies b atomically, over all the shards that it names.
@@ -102,6 +113,13 @@ func (e *Engine) Commit(ctx context.Context, b *Batch, mode CommitMode) error {
 	case <-c.stop: // a stopped committer must not be raced for
 		return e.notWritten(nil)
 	default:
+	}
+	if c.alone.Load() && len(c.queue) == 0 && ctx.Err() == nil && c.writing.TryLock() {
+		err := c.direct(r)
+		c.writing.Unlock()
+		r.b = nil
+		requestPool.Put(r)
+		return err
 	}
 	select {
 	case c.queue <- r:
@@ -144,29 +162,56 @@ func (e *Engine) notWritten(cause error) error {
 	return fmt.Errorf("%w: %w", ErrNotWritten, cause)
 }
 
+// direct commits r in its caller's goroutine, which holds writing.
+func (c *committer) direct(r *request) error {
+	c.group, c.flips = c.group[:0], 0
+	if err := c.admit(r); err != nil {
+		return err
+	}
+	r.state.Store(requestTaken)
+	c.group, c.flips = append(c.group, r), len(r.b.flips)
+	c.write()
+	return <-r.done
+}
+
 // run is the committer's goroutine.
 func (c *committer) run() {
-	defer close(c.stopped)
-	company := false // the last group had more than one batch
+	defer func() {
+		c.writing.Lock() // a direct commit under way ends first; later ones find the engine closing
+		defer c.writing.Unlock()
+		close(c.stopped)
+	}()
+	many := false // the last group had more than one batch
 	for {
-		first := c.carry
+		first, waited := c.carry, true
 		c.carry = nil
 		if first == nil {
 			select {
 			case first = <-c.queue:
-			case <-c.stop:
-				c.refuseQueued()
-				return
+			default:
+				waited = false
+				select {
+				case first = <-c.queue:
+				case <-c.stop:
+					c.refuseQueued()
+					return
+				}
 			}
 		}
-		if company {
+		if !c.writing.TryLock() {
+			waited = true
+			c.writing.Lock()
+		}
+		if many || waited {
 			runtime.Gosched()
 		}
 		c.gather(first)
-		company = len(c.group) > 1
+		many = len(c.group) > 1
+		c.alone.Store(!many && !waited)
 		if len(c.group) > 0 {
 			c.write()
 		}
+		c.writing.Unlock()
 	}
 }
 
@@ -327,48 +372,4 @@ func (c *committer) oldestSync() time.Duration {
 		return 0
 	}
 	return time.Since(c.start) - time.Duration(began)
-}
-
-// fail stops the engine's writes for good with its first cause. Reads go on, so that an operator can
-// still export what is there.
-func (e *Engine) fail(cause error) {
-	if cause == nil {
-		return
-	}
-	if e.failure.CompareAndSwap(nil, &cause) {
-		e.log.Error("engine: writes stopped", "dir", e.dir, "err", cause)
-	}
-}
-
-// Err returns the error that made the engine stop writing, nil while it is healthy. After it only
-// reading, exporting and Close are of use; open the directory again to write.
-func (e *Engine) Err() error {
-	if p := e.failure.Load(); p != nil {
-		return *p
-	}
-	return nil
-}
-
-// stoppedErrOrNil says why the engine takes no writes, nil when it does.
-func (e *Engine) stoppedErrOrNil() error {
-	if err := e.Err(); err != nil {
-		return fmt.Errorf("%w: writes stopped: %w", ErrClosed, err)
-	}
-	return e.closedErr()
-}
-
-// stoppedErr is stoppedErrOrNil with an error in any case.
-func (e *Engine) stoppedErr() error {
-	if err := e.stoppedErrOrNil(); err != nil {
-		return err
-	}
-	return fmt.Errorf("%w: %s", ErrClosed, e.dir)
-}
-
-// closedErr returns ErrClosed once Close was called.
-func (e *Engine) closedErr() error {
-	if e.closing.Load() {
-		return fmt.Errorf("%w: %s", ErrClosed, e.dir)
-	}
-	return nil
 }

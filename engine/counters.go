@@ -28,7 +28,7 @@ func (c *counters) note(batches, records, bytes int, sync bool, took time.Durati
 	}
 	c.syncs.Add(1)
 	c.syncNanos.Add(uint64(took))
-	if n := uint64(took); n > c.maxSync.Load() { // one writer: the committer
+	if n := uint64(took); n > c.maxSync.Load() { // one writer at a time
 		c.maxSync.Store(n)
 	}
 }
