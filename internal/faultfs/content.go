@@ -37,6 +37,9 @@ func (c *content) own(i int) *page {
 }
 
 func (c *content) writeAt(data []byte, off int64) {
+	if len(data) == 0 {
+		return // also behind the end
+	}
 	end := off + int64(len(data))
 	for len(data) > 0 {
 		p := c.own(int(off / pageBytes))

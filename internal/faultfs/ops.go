@@ -92,11 +92,8 @@ func (f *FS) remove(dir *inode, name string, isDir bool) syscall.Errno {
 	return 0
 }
 
-// Flags of renameat2.
-const (
-	renameNoReplace = 1
-	renameExchange  = 2
-)
+// renameNoReplace is the one flag of renameat2 that is supported.
+const renameNoReplace = 1
 
 func (f *FS) move(from *inode, oldName string, to *inode, newName string, flags uint32) syscall.Errno {
 	i, err := f.child(from, oldName)
@@ -113,15 +110,8 @@ func (f *FS) move(from *inode, oldName string, to *inode, newName string, flags 
 		}
 	}
 	switch {
-	case flags&renameExchange != 0:
-		if old == nil {
-			return syscall.ENOENT
-		}
-		if i.isDir() != old.isDir() && from != to {
-			return syscall.EINVAL // links of the parents would have to change; nobody needs it
-		}
-		f.rename(dirOp{{from, oldName, old}, {to, newName, i}})
-		return 0
+	case flags&^renameNoReplace != 0:
+		return syscall.EINVAL
 	case old == i:
 		return 0
 	case old != nil && flags&renameNoReplace != 0:
