@@ -33,8 +33,12 @@ var classes = []struct {
 	name string
 	err  error
 }{
-	{"diskfull", engine.ErrDiskFull}, {"unknown", engine.ErrUnknownOutcome}, {"notwritten", engine.ErrNotWritten},
-	{"stalled", engine.ErrStalled}, {"corruption", engine.ErrCorruption}, {"notfound", engine.ErrNotFound},
+	{"diskfull", engine.ErrDiskFull},
+	{"unknown", engine.ErrUnknownOutcome},
+	{"notwritten", engine.ErrNotWritten},
+	{"stalled", engine.ErrStalled},
+	{"corruption", engine.ErrCorruption},
+	{"notfound", engine.ErrNotFound},
 	{"overloaded", base.ErrOverloaded},
 }
 
