@@ -17,10 +17,6 @@ import (
 	"github.com/shieldmaidens/pleiades/bench"
 )
 
-// dbBenchLibraryEnv names a directory with the librocksdb.so that db_bench shall use instead of the
-// system's.
-const dbBenchLibraryEnv = "PEERS_DB_BENCH_LIB"
-
 // runDBBench runs RocksDB's own tool with the engine's options and turns its output into results. Its
 // reads run twice, the first time to warm up; its writes have no warm-up.
 func runDBBench(ctx context.Context, names []string, e env) ([]bench.Result, error) {
@@ -97,9 +93,6 @@ func dbBench(ctx context.Context, e env, args ...string) (map[string]bench.Resul
 		"--seed=" + strconv.FormatUint(e.spec.Seed, 10), "--histogram=1",
 	}, args...)
 	cmd := exec.CommandContext(ctx, "db_bench", args...)
-	if lib := os.Getenv(dbBenchLibraryEnv); lib != "" {
-		cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+lib)
-	}
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {

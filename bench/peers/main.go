@@ -75,7 +75,6 @@ func parsePlan(args []string) (plan, error) {
 	fs.DurationVar(&p.spec.FillLimit, "fill-limit", 3*time.Second, "bound on the measured part of a fill")
 	fs.IntVar(&p.gomaxprocs, "gomaxprocs", 0, "of all systems; 0 looks for each one's best")
 	fs.BoolVar(&p.countSyncs, "count-syncs", true, "count system calls by strace, in a run of its own")
-	fs.StringVar(&p.rocksdbDir, "rocksdb-dir", "", "directory of the release build that this program is linked with")
 	only := fs.String("systems", "", "systems to run, with commas; empty: all")
 	loads := fs.String("workloads", "", "workloads to run, with commas; empty: all")
 	if err := fs.Parse(args); err != nil {

@@ -133,8 +133,10 @@ func (o *outcome) targets() []target {
 		}
 	}
 	writes := []string{bench.FillSeq, bench.FillRandom, bench.Batch100, bench.Sync1, bench.Sync64, bench.Sync256}
-	add("pleiades", "db_bench", 0.9, bench.FillSeq, bench.FillRandom, bench.Batch100, bench.ReadHit, bench.ReadMiss)
-	add("pleiades", "db_bench", 0.8, bench.Scan100)
+	for _, cpp := range []string{"db_bench", "rocksdb-c++"} {
+		add("pleiades", cpp, 0.9, bench.FillSeq, bench.FillRandom, bench.Batch100, bench.ReadHit, bench.ReadMiss)
+		add("pleiades", cpp, 0.8, bench.Scan100)
+	}
 	add("pleiades", "rocksdb-go", 3, bench.Sync64)
 	if !o.Machine.Asserts {
 		add("pleiades", "pebble", level, bench.Sync64, bench.Sync256)

@@ -9,13 +9,13 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/shieldmaidens/pleiades/bench"
+	"github.com/shieldmaidens/pleiades/engine"
 )
 
 // plan is what the run command was asked for.
@@ -27,7 +27,6 @@ type plan struct {
 	spec       bench.Spec
 	gomaxprocs int // 0: look for each system's best
 	countSyncs bool
-	rocksdbDir string // of the release build; "" for Debian's
 }
 
 // runner measures systems in child processes.
@@ -35,7 +34,6 @@ type runner struct {
 	plan
 	options string
 	self    string
-	env     []string
 	log     io.Writer
 	began   time.Time
 }
@@ -57,7 +55,7 @@ func (p plan) run(ctx context.Context, log io.Writer) (*outcome, error) {
 		return nil, err
 	}
 	o := newOutcome(bench.ReadMachine(p.dir), &r.plan)
-	if err := r.prepareDBBench(ctx, dir); err != nil {
+	if err := lookForDBBench(); err != nil {
 		r.drop("db_bench", err, o)
 	}
 	for i := range r.systems {
@@ -111,9 +109,8 @@ func (r *runner) child(ctx context.Context, s *system, workloads []string, procs
 	cmd := exec.CommandContext(ctx, r.self, "child")
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
-	cmd.Env = append(os.Environ(), r.env...)
 	if procs > 0 {
-		cmd.Env = append(cmd.Env, "GOMAXPROCS="+strconv.Itoa(procs))
+		cmd.Env = append(os.Environ(), "GOMAXPROCS="+strconv.Itoa(procs))
 	}
 	if change != nil {
 		change(&run, cmd)
@@ -172,30 +169,13 @@ func (r *runner) bestProcs(ctx context.Context, s *system) (int, error) {
 	return best, nil
 }
 
-// prepareDBBench looks for the tool, and gives it the library that this program is linked with. The
-// release build is an archive: the tool gets it as a shared library.
-func (r *runner) prepareDBBench(ctx context.Context, dir string) error {
+// lookForDBBench says why RocksDB's own tool cannot be part of this run.
+func lookForDBBench() error {
+	if !engine.Library().Asserts {
+		return errors.New("Debian's tool runs on Debian's library only; compare with the loops in C++")
+	}
 	if _, err := exec.LookPath("db_bench"); err != nil {
-		return errors.New("db_bench is not installed (Debian: apt-get install rocksdb-tools)")
+		return errors.New("it is not installed (Debian: apt-get install rocksdb-tools)")
 	}
-	if r.rocksdbDir == "" {
-		return nil
-	}
-	lib := filepath.Join(dir, "lib")
-	if err := os.MkdirAll(lib, 0o755); err != nil {
-		return err
-	}
-	link := exec.CommandContext(ctx, "c++", "-shared", "-o", filepath.Join(lib, "librocksdb.so.7.8"), "-Wl,-soname,librocksdb.so.7.8",
-		"-Wl,--whole-archive", filepath.Join(r.rocksdbDir, "lib", "librocksdb.a"), "-Wl,--no-whole-archive",
-		"-lsnappy", "-llz4", "-lzstd", "-lz", "-lpthread", "-ldl")
-	if out, err := link.CombinedOutput(); err != nil {
-		return fmt.Errorf("link the release build for it: %w: %s", err, lastLines(string(out), 3))
-	}
-	try := exec.CommandContext(ctx, "db_bench", "--version")
-	try.Env = append(os.Environ(), "LD_LIBRARY_PATH="+lib)
-	if out, err := try.CombinedOutput(); err != nil {
-		return fmt.Errorf("it does not run on the release build: %w: %s", err, lastLines(string(out), 3))
-	}
-	r.env = append(r.env, dbBenchLibraryEnv+"="+lib)
 	return nil
 }

@@ -51,7 +51,7 @@ func systems() []system {
 			name: "rocksdb-c++", about: "the same loops in C++; library and options of the engine",
 			open: func(e env) bench.Opener { return openCPP(e.options, e.spec) },
 		},
-		{name: "db_bench", about: "RocksDB's own tool with the engine's options and the library named above"},
+		{name: "db_bench", about: "RocksDB's own tool on Debian's library, with the engine's options"},
 		{name: "pebble", about: "Pebble v2", goRuntime: true, open: plain(openPebble)},
 		{name: "badger", about: "Badger v4, without conflict detection", goRuntime: true, open: plain(openBadger)},
 		{name: "bbolt", about: "bbolt, group commit by Batch; unsynced means NoSync", goRuntime: true, open: plain(openBbolt)},
