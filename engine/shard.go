@@ -36,6 +36,7 @@ type Shard struct {
 	// users holds the family: operations, iterators and batches enter, dropping shuts and waits.
 	users gate
 	state atomic.Int32
+	claim atomic.Pointer[Claim]
 	// gone closes when the family has been dropped from RocksDB and its handle destroyed.
 	gone chan struct{}
 }

@@ -74,6 +74,9 @@ func (a *Applier) Apply(op *Op, ts hlc.Timestamp) (WriteResult, error) {
 	if err := op.check(a.store.opts.MaxValueBytes); err != nil {
 		return WriteResult{}, err
 	}
+	if err := a.store.claimShard(); err != nil {
+		return WriteResult{}, err
+	}
 	if op.Kind == OpSetSettings {
 		return a.applySettings(op, ts)
 	}

@@ -28,6 +28,9 @@ func (a *Applier) Prefetch(ops []Op) error {
 // prefetch reads the descriptors of the keys that ops of this store touch, and then the latest
 // versions that puts and deletes will move.
 func (a *Applier) prefetch(ops []batchOp) error {
+	if err := a.store.claimShard(); err != nil {
+		return err // what is read here must not change under another writer
+	}
 	var states, wanted []*keyState
 	for i := range ops {
 		op := &ops[i].op

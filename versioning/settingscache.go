@@ -56,6 +56,14 @@ func (c *settingsCache) forget(b keys.BucketID) {
 	delete(c.mu.known, b)
 }
 
+// forgetAll makes the next use of every bucket ask the engine.
+func (c *settingsCache) forgetAll() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mu.epoch++
+	clear(c.mu.known)
+}
+
 func (c *settingsCache) keepLocked(b keys.BucketID, s Settings) {
 	if _, known := c.mu.known[b]; !known && len(c.mu.known) >= maxCachedSettings {
 		for victim := range c.mu.known { // any

@@ -74,8 +74,10 @@ func (o *Options) withDefaults(clock *hlc.Clock) (Options, error) {
 // Store is the versioned data of one shard incarnation. It has no goroutines and owns neither the
 // shard, the engine nor the clock. All methods are safe for concurrent use.
 //
-// HAZARD: a shard incarnation has at most one Store that writes. Two would hold different locks and
-// caches, and lose each other's writes.
+// A shard incarnation has at most one Store that writes: two would hold different locks and caches, and
+// lose each other's writes. The first write of a store claims the shard until the store is closed; a
+// write through another one is refused with engine.ErrClaimed. HAZARD: close a store only when its
+// writes have returned, or the next writer may start beside the last of them.
 type Store struct {
 	shard *engine.Shard
 	eng   *engine.Engine
@@ -90,6 +92,7 @@ type Store struct {
 	settings settingsCache
 	counts   counts
 	closed   atomic.Bool
+	claim    engine.Claim
 	appliers sync.Pool
 }
 
@@ -104,6 +107,7 @@ func Open(shard *engine.Shard, clock *hlc.Clock, opts *Options) (*Store, error) 
 		return nil, err
 	}
 	s := &Store{shard: shard, eng: shard.Engine(), clock: clock, opts: o, cache: o.Cache}
+	s.claim.Holder = "another open versioning.Store"
 	s.cacheID = o.Cache.nextID.Add(1)
 	s.locks.init()
 	s.settings.init()
@@ -111,9 +115,21 @@ func Open(shard *engine.Shard, clock *hlc.Clock, opts *Options) (*Store, error) 
 	return s, nil
 }
 
-// Close makes later calls return ErrClosed. Calls under way finish. The shard, the engine and the
-// clock stay open. Closing again does nothing.
-func (s *Store) Close() { s.closed.Store(true) }
+// Close makes later calls return ErrClosed and lets another store write to the shard. Calls under way
+// finish. The shard, the engine and the clock stay open. Closing again does nothing.
+func (s *Store) Close() {
+	s.closed.Store(true)
+	s.shard.Unclaim(&s.claim)
+}
+
+// claimShard makes sure that this store is the shard's only writer.
+func (s *Store) claimShard() error {
+	fresh, err := s.shard.Claim(&s.claim)
+	if fresh {
+		s.settings.forgetAll() // read while somebody else may have been writing
+	}
+	return err
+}
 
 // Shard returns the shard that the store is on.
 func (s *Store) Shard() *engine.Shard { return s.shard }
