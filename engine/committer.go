@@ -69,7 +69,7 @@ type committer struct {
 	// alone says that the last group was a single batch for which nothing waited.
 	alone atomic.Bool
 
-	carry  *request // a batch that did not fit into the last group
+	carry *request // a batch that did not fit into the last group
 
 	// syncStart is when the sync under way began, in nanoseconds since the engine's start; 0 for none.
 	syncStart atomic.Int64
