@@ -29,6 +29,8 @@ type loadItem struct {
 	version    *dump.Version
 	// bad is set for a record that could not be read; the rest is not.
 	bad *record.Bad
+	// noted: it was reported as bad. Records of a batch that had to be split come by again.
+	noted bool
 }
 
 func (b *loadBatch) add(r record.Record) {
@@ -95,20 +97,22 @@ func (l *loader) commit(ctx context.Context, items []loadItem, final bool) (done
 		it := &items[done]
 		if it.bad != nil {
 			done++
-			stop = l.badRecord(it.bad)
+			stop = l.badItem(it, it.bad)
 			continue
 		}
 		err := l.consume(ctx, applier, it, t)
-		if applier.Err() != nil {
+		// Too large is what the batch has become, not the record, unless the record is alone in it. It can
+		// be met before or behind the first of the record's writes; only then is Err set.
+		if applier.Err() != nil || errors.Is(err, engine.ErrBatchTooLarge) {
 			applier.Discard()
-			return l.split(ctx, items[:done+1], applier.Err())
+			return l.split(ctx, items[:done+1], err)
 		}
 		if err != nil && !refusal(err) {
 			applier.Discard()
 			return 0, err
 		}
 		if err != nil {
-			if stop = l.badRecord(&record.Bad{Line: it.line, Err: err}); stop != nil {
+			if stop = l.badItem(it, &record.Bad{Line: it.line, Err: err}); stop != nil {
 				break
 			}
 		}
@@ -126,6 +130,15 @@ func (l *loader) commit(ctx context.Context, items []loadItem, final bool) (done
 	l.skipped += t.skipped
 	l.older += t.older
 	return done, stop
+}
+
+// badItem is badRecord, once for each item.
+func (l *loader) badItem(it *loadItem, bad *record.Bad) error {
+	if it.noted {
+		return nil
+	}
+	it.noted = true
+	return l.badRecord(bad)
 }
 
 // write commits a batch together with the progress of the load.
@@ -167,7 +180,7 @@ func (l *loader) split(ctx context.Context, items []loadItem, cause error) (int,
 	if n := len(items) - 1; n > 0 {
 		return l.commit(ctx, items[:n], false)
 	}
-	stop := l.badRecord(&record.Bad{Line: items[0].line, Err: cause})
+	stop := l.badItem(&items[0], &record.Bad{Line: items[0].line, Err: cause})
 	if stop == nil {
 		l.digest.add(items[0].key, items[0].value, items[0].version)
 	}

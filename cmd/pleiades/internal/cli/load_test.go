@@ -240,6 +240,27 @@ func TestProgressIsBounded(t *testing.T) {
 	}
 }
 
+// TestLoadManyLargeOldValues: a batch becomes too large by the old values that it moves. Its records are
+// not to blame, wherever among their writes the limit is met, and a bad one is reported once.
+func TestLoadManyLargeOldValues(t *testing.T) {
+	w := newWorld(t)
+	large := w.file("large", make([]byte, 15<<20))
+	input := "no tab\n"
+	for i := range 6 {
+		w.must("kv", "put", fmt.Sprintf("k%d", i), "@"+large)
+		input += fmt.Sprintf("k%d\tsmall\n", i)
+	}
+	r := w.run("kv", "load", "--format", "tsv", "--on-error", "skip", w.file("in", []byte(input)))
+	if r.code != exit.OK || r.out != "loaded 6, unchanged 0, bad 1 (line 1)\n" {
+		t.Fatal(w.show(r))
+	}
+	for i := range 6 {
+		if got := w.must("kv", "get", fmt.Sprintf("k%d", i), "-o", "raw"); got != "small" {
+			t.Fatalf("k%d holds %d bytes", i, len(got))
+		}
+	}
+}
+
 // TestLoadTooLargeForABatch: under cascade one put rewrites the whole history. A key whose history does not fit
 // into a batch of the engine is a bad record, and its neighbours are loaded.
 func TestLoadTooLargeForABatch(t *testing.T) {
