@@ -238,3 +238,25 @@ func TestACombinedWriteThatBreaksTheBatchFailsAlone(t *testing.T) {
 		t.Fatalf("%+v, %v", d, err)
 	}
 }
+
+// TestACombinedWriteThatOnlyDoesNotFitIsDoneByItself: one that the others left no room for is not too large.
+func TestACombinedWriteThatOnlyDoesNotFitIsDoneByItself(t *testing.T) {
+	s, b := openInternal(t)
+	ctx, key := context.Background(), []byte("k")
+	if err := b.SetSettings(ctx, Settings{MaxVersions: 5, Rollover: Cascade}); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		if _, err := b.Put(ctx, key, make([]byte, 16_500_000), &PutOptions{NoSync: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The first put makes 66.9 MB of the batch's 67.1; the first record of the second one needs 0.9.
+	errs := queue(t, s, &Op{Kind: OpPut, Bucket: 1, Key: key}, []func() error{
+		func() error { _, err := b.Put(ctx, key, make([]byte, 900_000), nil); return err },
+		func() error { _, err := b.Put(ctx, key, []byte("small"), nil); return err },
+	})
+	if errs[0] != nil || errs[1] != nil || s.Metrics().Combined != 1 {
+		t.Fatal(errs, s.Metrics())
+	}
+}

@@ -190,7 +190,8 @@ func (s *Store) commit(ctx context.Context, group []*keyWrite) bool {
 			w.res, err = a.Apply(&w.op, ts)
 		}
 		w.err = err
-		if a.err != nil && len(group) > 1 {
+		// The batch can be full at the first of an operation's writes, which leaves it whole.
+		if len(group) > 1 && (a.err != nil || errors.Is(err, engine.ErrBatchTooLarge)) {
 			a.Discard()
 			return false
 		}
