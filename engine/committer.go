@@ -165,13 +165,15 @@ func (e *Engine) notWritten(cause error) error {
 // direct commits r in its caller's goroutine, which holds writing.
 func (c *committer) direct(r *request) error {
 	c.group, c.flips = c.group[:0], 0
+	c.e.disk.refresh()
 	if err := c.admit(r); err != nil {
 		return err
 	}
 	r.state.Store(requestTaken)
 	c.group, c.flips = append(c.group, r), len(r.b.flips)
-	c.write()
-	return <-r.done
+	err := c.write()
+	c.group[0] = nil
+	return err
 }
 
 // run is the committer's goroutine.
@@ -209,7 +211,7 @@ func (c *committer) run() {
 		many = len(c.group) > 1
 		c.alone.Store(!many && !waited)
 		if len(c.group) > 0 {
-			c.write()
+			c.answer(c.write())
 		}
 		c.writing.Unlock()
 	}
@@ -218,6 +220,7 @@ func (c *committer) run() {
 // gather takes first and what else waits, up to MergeBytes; a larger batch goes alone.
 func (c *committer) gather(first *request) {
 	c.group, c.flips = c.group[:0], 0
+	c.e.disk.refresh()
 	size := 0
 	for r := first; ; {
 		n := r.size
@@ -271,13 +274,12 @@ func (c *committer) admit(r *request) error {
 	return r.b.check()
 }
 
-// write makes one write of the group and answers its callers.
-func (c *committer) write() {
+// write makes one write of the group and returns what its callers are to be told.
+func (c *committer) write() error {
 	e := c.e
 	e.checkBackground()
 	if err := e.stoppedErrOrNil(); err != nil {
-		c.answer(fmt.Errorf("%w: %w", ErrNotWritten, err))
-		return
+		return fmt.Errorf("%w: %w", ErrNotWritten, err)
 	}
 	// A flip is always synced: the family that it retires is dropped durably, and the table must not
 	// name it any more then.
@@ -288,17 +290,19 @@ func (c *committer) write() {
 		records += r.b.count
 	}
 	rep := c.representation(records)
-	began := time.Since(c.start)
+	var began, took time.Duration
 	if sync {
+		began = time.Since(c.start)
 		c.syncStart.Store(int64(began))
 	}
 	seq, err := c.handOver(rep, records, sync && !plantedNoSync)
-	took := time.Since(c.start) - began
-	c.syncStart.Store(0)
+	if sync {
+		took = time.Since(c.start) - began
+		c.syncStart.Store(0)
+	}
 	if err != nil {
 		e.fail(err)
-		c.answer(fmt.Errorf("%w: %w", ErrUnknownOutcome, err))
-		return
+		return fmt.Errorf("%w: %w", ErrUnknownOutcome, err)
 	}
 	if sync && seq > 0 {
 		if err := e.mark.set(seq); err != nil {
@@ -310,7 +314,7 @@ func (c *committer) write() {
 	for _, r := range c.group {
 		e.applyFlips(r.b.flips)
 	}
-	c.answer(nil)
+	return nil
 }
 
 // handOver writes rep, or only syncs when the group has no records.

@@ -41,13 +41,17 @@ func newDiskGuard(dir string, o *Options) *diskGuard {
 // which stops the engine; refused, it can be tried again.
 const bareBytes = 1 << 20
 
-// check returns ErrDiskFull while writes are refused. A write that frees space is let through as long
-// as there is room for itself.
-func (g *diskGuard) check(reclaim bool) error {
+// refresh asks the file system again if its last answer is old.
+func (g *diskGuard) refresh() {
 	if now := int64(time.Since(g.start)); now >= g.nextLook.Load() {
 		g.nextLook.Store(now + int64(diskLookEvery))
 		g.look()
 	}
+}
+
+// check returns ErrDiskFull while writes are refused, as of the last refresh. A write that frees space
+// is let through as long as there is room for itself.
+func (g *diskGuard) check(reclaim bool) error {
 	if p := g.full.Load(); p != nil && (!reclaim || g.bare.Load()) {
 		g.refused.Add(1)
 		return *p

@@ -20,16 +20,18 @@ type Engine struct {
 	db  *grocksdb.DB
 	dbp unsafe.Pointer
 	// events is the C++ listener's record of background errors and stalls; freed after db.
-	events  unsafe.Pointer
-	cfOpts  *grocksdb.Options // owned; used for every family that is created later
-	cache   *grocksdb.Cache   // owned; the one block cache
-	owned   []func()          // destroys options, caches and filters, in reverse order, after db
-	lock    *dirLock
-	mark    *syncMark
-	disk    *diskGuard
-	commits *committer
-	handles handleCounts
-	counts  counters
+	// backgroundErrors is its count of errors, to be read atomically.
+	events           unsafe.Pointer
+	backgroundErrors *uint64
+	cfOpts           *grocksdb.Options // owned; used for every family that is created later
+	cache            *grocksdb.Cache   // owned; the one block cache
+	owned            []func()          // destroys options, caches and filters, in reverse order, after db
+	lock             *dirLock
+	mark             *syncMark
+	disk             *diskGuard
+	commits          *committer
+	handles          handleCounts
+	counts           counters
 
 	// local is the default family: node-local storage and the shard table.
 	local *Shard

@@ -2,6 +2,8 @@ package engine
 
 // #cgo CXXFLAGS: -std=c++17 -O2 -Wall -Wno-unused-parameter
 // #cgo LDFLAGS: -lrocksdb -lstdc++
+// #cgo noescape ple_write
+// #cgo nocallback ple_write
 // #include <stdlib.h>
 // #include "native.h"
 import "C"
@@ -108,8 +110,7 @@ func (e *Engine) eventCounts() eventCounts {
 
 // checkBackground stops the engine's writes when a flush or compaction has failed. It costs one load.
 func (e *Engine) checkBackground() {
-	n := C.ple_events_error_count((*C.ple_events)(e.events))
-	if atomic.LoadUint64((*uint64)(unsafe.Pointer(n))) != 0 {
+	if atomic.LoadUint64(e.backgroundErrors) != 0 {
 		e.fail(e.backgroundError())
 	}
 }
@@ -122,6 +123,10 @@ func (e *Engine) backgroundError() error {
 	}
 	defer C.free(unsafe.Pointer(text))
 	return classifyText("background work", errors.New(C.GoString(text)))
+}
+
+func backgroundErrorCount(p unsafe.Pointer) *uint64 {
+	return (*uint64)(unsafe.Pointer(C.ple_events_error_count((*C.ple_events)(p))))
 }
 
 func newEvents() unsafe.Pointer   { return unsafe.Pointer(C.ple_events_new()) }

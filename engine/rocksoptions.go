@@ -57,6 +57,7 @@ func (e *Engine) buildOptions() *grocksdb.Options {
 		opts.SetBottommostCompression(grocksdb.ZSTDCompression)
 	}
 	e.events = newEvents()
+	e.backgroundErrors = backgroundErrorCount(e.events)
 	prepareOptions(opts, e.events)
 	freeEnv := setEnv(opts, e.dir)
 	setLog(opts, e.dir)

@@ -149,6 +149,7 @@ func (e *Engine) stage(ctx context.Context, id ShardID, create func(name string)
 	if err := e.stoppedErrOrNil(); err != nil {
 		return nil, err
 	}
+	e.disk.refresh()
 	if err := e.disk.check(false); err != nil {
 		return nil, err
 	}
