@@ -29,6 +29,8 @@ constexpr size_t kRowHeader = 3 * sizeof(uint32_t);
 // A run of rows of one stem that the suffix leaves out is walked this far, then passed by a seek: a
 // seek costs about as much as ten steps.
 constexpr int kRunBeforeSeek = 8;
+// Backwards a step inside a memtable is a search from its head, so it costs as much as a seek.
+constexpr int kRunBeforeSeekBack = 1;
 // Rows and seeks that the suffix may cost one call.
 constexpr int kSkipsPerCall = 4096;
 constexpr size_t kReadAhead = 1 << 20;
@@ -116,7 +118,7 @@ struct ple_iter {
       stem.assign(head.data(), head.size());
       run = 1;
     }
-    if (run <= kRunBeforeSeek) {
+    if (run <= (forward ? kRunBeforeSeek : kRunBeforeSeekBack)) {
       step();
       return;
     }
