@@ -25,6 +25,7 @@ type Clock struct {
 		dirty     bool          // the store's bound was raised by this clock
 		extending chan struct{} // not nil while a bound is being stored; closed when it is done
 		closed    bool
+		present   Timestamp // the latest answer of Present
 
 		read     bool  // prevWall is set
 		prevWall int64 // latest reading of the wall clock
@@ -105,6 +106,24 @@ func (c *Clock) Update(remote Timestamp) (Timestamp, error) {
 		return Timestamp{}, fmt.Errorf("%w: %d", ErrBadTimestamp, remote.WallNanos)
 	}
 	return c.issue(remote)
+}
+
+// Present returns the time that reads go by, in what has expired say: the wall clock's, or the last
+// timestamp where that is later. It never goes back. It issues nothing and asks no store, so it works
+// where nothing can be written any more, and on a closed clock. Error: ErrClockJump.
+func (c *Clock) Present() (Timestamp, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	wall, err := c.readWallLocked()
+	if err != nil {
+		return Timestamp{}, err
+	}
+	for _, t := range []Timestamp{c.mu.last, {WallNanos: wall}} {
+		if c.mu.present.Less(t) {
+			c.mu.present = t
+		}
+	}
+	return c.mu.present, nil
 }
 
 // Last returns the highest timestamp that the clock issued. Before the first one it is the one just

@@ -234,6 +234,41 @@ func TestEndOfTime(t *testing.T) {
 	}
 }
 
+// TestPresent: reads have a time whatever becomes of the bound's store, and it never goes back.
+func TestPresent(t *testing.T) {
+	wall := hlc.NewManual(time.Unix(1000, 0))
+	o := wall.Options()
+	o.Bound = failingBound{}
+	c, err := hlc.NewClock(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := func(seconds int64) {
+		t.Helper()
+		if got, err := c.Present(); err != nil || got != (hlc.Timestamp{WallNanos: seconds * 1e9}) {
+			t.Fatalf("%v, %v; want %d s", got, err, seconds)
+		}
+	}
+	want(1000)
+	if _, err := c.Now(); err == nil {
+		t.Fatal("a timestamp without a bound")
+	}
+	wall.Advance(2 * time.Second)
+	want(1002)
+	wall.Step(-time.Second)
+	want(1002)
+	if err := c.Close(); err != nil && !errors.Is(err, errDisk) {
+		t.Fatal(err)
+	}
+	wall.Advance(2 * time.Second)
+	want(1003)
+}
+
+type failingBound struct{}
+
+func (failingBound) LoadBound() (hlc.Timestamp, error) { return hlc.Timestamp{}, nil }
+func (failingBound) StoreBound(hlc.Timestamp) error    { return errDisk }
+
 func TestUpdateRefusesNegativeWallTime(t *testing.T) {
 	clock, err := hlc.NewClock(hlc.NewManual(epoch).Options())
 	if err != nil {

@@ -100,7 +100,9 @@ func (a *Applier) apply(op *Op, ts hlc.Timestamp) (WriteResult, error) {
 	}
 	now := ts.WallNanos
 	if floor := later(st.desc.revision, st.floor); !floor.Less(ts) {
-		ts, a.bumped = floor.Next(), true
+		if ts, a.bumped = floor.Next(), true; !floor.Less(ts) {
+			return WriteResult{}, fmt.Errorf("%w: the key's revision is %s", hlc.ErrExhausted, floor)
+		}
 	}
 	rec, err := a.planOp(op, &st.desc, settings, ts, now)
 	if err != nil {

@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"math"
 	"testing"
+	"time"
 
 	"github.com/shieldmaidens/pleiades/base"
 	"github.com/shieldmaidens/pleiades/engine"
+	"github.com/shieldmaidens/pleiades/hlc"
 	"github.com/shieldmaidens/pleiades/keys"
 	"github.com/shieldmaidens/pleiades/versioning"
 )
@@ -177,5 +180,41 @@ func TestCachesOfADroppedShard(t *testing.T) {
 	}
 	if r.store, err = versioning.Open(fresh, r.clock, nil); err != nil { // for the check behind the test
 		t.Fatal(err)
+	}
+}
+
+// TestExpiringValuesOfAStoppedClock: what has expired can be told where no timestamp can be issued, as
+// on an engine that stopped writing.
+func TestExpiringValuesOfAStoppedClock(t *testing.T) {
+	r := newRig(t, nil)
+	ctx, b, key := t.Context(), r.bucket(1), []byte("k")
+	if _, err := b.Put(ctx, key, []byte("v"), &versioning.PutOptions{ExpireAt: start.Add(time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.clock.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Get(ctx, key); err != nil {
+		t.Fatal(err)
+	}
+	r.wall.Advance(time.Hour)
+	if _, err := b.Get(ctx, key); !errors.Is(err, versioning.ErrNotFound) {
+		t.Fatal(err)
+	}
+}
+
+// TestEndOfTimestamps: a key whose revision is the last timestamp takes no further write.
+func TestEndOfTimestamps(t *testing.T) {
+	r := newRig(t, nil)
+	batch := r.eng.NewBatch()
+	defer batch.Close()
+	a := r.store.NewApplier(batch)
+	op := &versioning.Op{Kind: versioning.OpPut, Bucket: 1, Key: []byte("k")}
+	last := hlc.Timestamp{WallNanos: math.MaxInt64, Logical: math.MaxUint32}
+	if _, err := a.Apply(op, last); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Apply(op, last); !errors.Is(err, hlc.ErrExhausted) || a.Err() != nil {
+		t.Fatal(err, a.Err())
 	}
 }

@@ -66,7 +66,7 @@ func (o *Options) withDefaults(clock *hlc.Clock) (Options, error) {
 		v.Cache = cache
 	}
 	if v.ReadTime == nil {
-		v.ReadTime = clock.Now
+		v.ReadTime = clock.Present
 	}
 	return v, nil
 }
