@@ -13,8 +13,8 @@ import (
 // logFileName is where RocksDB's warnings go, under the name that its users know.
 const logFileName = "LOG"
 
-// setEnv gives RocksDB an operating system that makes links into dir durable at once (see
-// native_env.cc). The result frees it, after the options and the database are gone.
+// setEnv gives RocksDB a file system that syncs what it forgets to sync in dir (see native_env.cc).
+// The result frees it, after the options and the database are gone.
 func setEnv(opts *grocksdb.Options, dir string) (free func()) {
 	path, freePath := cString(dir)
 	defer freePath()

@@ -30,8 +30,9 @@ type checker interface {
 }
 
 var workloads = []workload{
-	{name: "engine", ops: 720, points: 4500, synced: 2000, percent: 60, check: func(seed uint64) checker { return engineCheck{seed} }},
-	{name: "versioned", ops: 400, points: 1350, synced: 1000, percent: 40, check: func(seed uint64) checker { return versionedCheck{seed} }},
+	{name: "engine", ops: 720, points: 4500, synced: 2000, percent: 50, check: func(seed uint64) checker { return engineCheck{seed, false} }},
+	{name: "unsynced", ops: 400, points: 3000, synced: 50, percent: 15, check: func(seed uint64) checker { return engineCheck{seed, true} }},
+	{name: "versioned", ops: 400, points: 1350, synced: 1000, percent: 35, check: func(seed uint64) checker { return versionedCheck{seed} }},
 }
 
 // statesPerRound bounds the states that are kept in memory at a time.

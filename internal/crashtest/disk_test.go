@@ -290,3 +290,64 @@ func TestUnreadableTable(t *testing.T) {
 		t.Fatal("the rule never fired")
 	}
 }
+
+// TestUnsyncedOrder: a power failure takes unsynced writes from the end only, also where the log was
+// changed between two of them and the disk has not synced the first one yet.
+func TestUnsyncedOrder(t *testing.T) {
+	s, fs, _ := openShell(t, 256<<20)
+	s.want("ok", "put synced 10")
+	s.want("ok", "unsynced first")
+	stall := fs.Inject(faultfs.Rule{Ops: faultfs.OpAnySync, Path: "*.log"})
+	flush := s.begin("flush") // goes on to the next log
+	<-stall.Hit()
+	second := s.begin("unsynced second")
+	waiting := []<-chan string{flush, second}
+	select {
+	case got := <-second:
+		t.Errorf("a write to the next log was acknowledged (%s) before the last one was synced", got)
+		waiting = waiting[:1]
+	case <-time.After(200 * time.Millisecond):
+	}
+	inOrder(t, fs)
+	stall.Lift()
+	for _, ch := range waiting {
+		if got := s.wait(ch, "what had stalled"); got != "ok" {
+			t.Fatal(got)
+		}
+	}
+	inOrder(t, fs)
+}
+
+// inOrder takes many images of this moment: the second unsynced write must not be there without the
+// first.
+func inOrder(t *testing.T, fs *faultfs.FS) {
+	t.Helper()
+	var states []*State
+	for seed := range uint64(40) {
+		data := []faultfs.DataLoss{faultfs.DataPrefix, faultfs.DataScattered}[seed%2]
+		loss := faultfs.Loss{Data: data, Dirs: faultfs.DirsKept, Seed: seed}
+		states = append(states, &State{Number: int(seed), Image: fs.Image(loss)})
+	}
+	Verify(t, states, func(dir string, s *State) (err error) {
+		e, err := engine.Open(filepath.Join(dir, "store"), smallOptions())
+		if err != nil && zeroedManifest(s, err) {
+			return ErrRefused
+		}
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, e.Close()) }()
+		sh, err := e.Shard(1001)
+		if err != nil {
+			return err
+		}
+		has := func(key string) bool {
+			_, err := sh.Get(nil, []byte(key), nil)
+			return err == nil
+		}
+		if !has("synced") || has("second") && !has("first") {
+			return fmt.Errorf("synced %t, first %t, second %t", has("synced"), has("first"), has("second"))
+		}
+		return nil
+	})
+}

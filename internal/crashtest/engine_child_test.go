@@ -16,7 +16,12 @@ import (
 const setupWriter = 999
 
 // engineChild runs the engine workload: every writer does ops operations, beside one another.
-func engineChild(dir string, seed uint64, ops int) error {
+func engineChild(dir string, seed uint64, ops int) error { return runEngine(dir, seed, ops, false) }
+
+// unsyncedChild is the same with writers that seldom sync.
+func unsyncedChild(dir string, seed uint64, ops int) error { return runEngine(dir, seed, ops, true) }
+
+func runEngine(dir string, seed uint64, ops int, lazy bool) (err error) {
 	witness, err := OpenWitness(dir)
 	if err != nil {
 		return err
@@ -25,6 +30,11 @@ func engineChild(dir string, seed uint64, ops int) error {
 	if err != nil {
 		return err
 	}
+	defer func() {
+		if err != nil { // after success the program waits to be killed, with the store open
+			err = errors.Join(err, e.Close())
+		}
+	}()
 	ctx := context.Background()
 	for _, id := range sharedShards {
 		if _, err := e.EnsureShard(ctx, id); err != nil {
@@ -37,7 +47,7 @@ func engineChild(dir string, seed uint64, ops int) error {
 	var writers errgroup.Group
 	for w := range engineWriters {
 		writers.Go(func() error {
-			m := newEngineModel(seed, w)
+			m := newEngineModel(seed, w, lazy)
 			for range ops {
 				o := m.next()
 				if err := doEngineOp(ctx, e, dir, m, o); err != nil {

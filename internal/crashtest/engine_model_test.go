@@ -76,6 +76,7 @@ func (o engineOp) String() string {
 type engineModel struct {
 	seed   uint64
 	writer int
+	lazy   bool // it seldom syncs
 	n      int
 	shards map[engine.ShardID]map[string]valueID
 	// copied is the operation that made the writer's checkpoint, -1 for none, and what it held.
@@ -83,17 +84,17 @@ type engineModel struct {
 	copiedRows map[engine.ShardID]map[string]valueID
 }
 
-func newEngineModel(seed uint64, writer int) *engineModel {
-	m := &engineModel{seed: seed, writer: writer, copied: -1, shards: map[engine.ShardID]map[string]valueID{0: {}}}
+func newEngineModel(seed uint64, writer int, lazy bool) *engineModel {
+	m := &engineModel{seed: seed, writer: writer, lazy: lazy, copied: -1, shards: map[engine.ShardID]map[string]valueID{0: {}}}
 	for _, id := range sharedShards {
 		m.shards[id] = map[string]valueID{}
 	}
 	return m
 }
 
-// engineModelAt returns the model after n operations.
-func engineModelAt(seed uint64, writer, n int) *engineModel {
-	m := newEngineModel(seed, writer)
+// at returns the writer's model after n operations.
+func (m *engineModel) at(n int) *engineModel {
+	m = newEngineModel(m.seed, m.writer, m.lazy)
 	for m.n < n {
 		m.apply(m.next())
 	}
@@ -127,6 +128,10 @@ func (m *engineModel) next() engineOp {
 	live, free := m.own()
 	pick := func() engine.ShardID { return live[rng.IntN(len(live))] }
 	p := rng.IntN(1000)
+	if m.lazy && p < 200 && rng.IntN(2) == 0 {
+		// Each flush begins a new log, which unsynced writes then lie on both sides of.
+		return engineOp{kind: opFlush, shard: sharedShards[rng.IntN(2)]}
+	}
 	switch {
 	case p >= 120 || p >= 10 && len(live) == 0:
 		return m.batch(rng, live)
@@ -167,6 +172,9 @@ func (m *engineModel) value(rng *rand.Rand) valueID { return valueID(rng.Uint64(
 
 func (m *engineModel) batch(rng *rand.Rand, live []engine.ShardID) engineOp {
 	o := engineOp{kind: opBatch, sync: rng.IntN(4) > 0}
+	if m.lazy {
+		o.sync = rng.IntN(15) == 0
+	}
 	// One row in each of the first shards and in node-local storage: half a batch would show.
 	mark := m.value(rng)
 	for _, id := range append([]engine.ShardID{0}, sharedShards...) {

@@ -13,7 +13,10 @@ import (
 // engineCheck verifies states of the engine workload.
 type engineCheck struct {
 	seed uint64
+	lazy bool
 }
+
+func (c engineCheck) model(writer int) *engineModel { return newEngineModel(c.seed, writer, c.lazy) }
 
 // check opens what a crash left and compares it with what was acknowledged.
 func (c engineCheck) check(dir string, s *State) (err error) {
@@ -28,7 +31,7 @@ func (c engineCheck) check(dir string, s *State) (err error) {
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
 	for w := range engineWriters {
-		got, err := readContents(e, newEngineModel(c.seed, w), s.Acks[setupWriter] > 0)
+		got, err := readContents(e, c.model(w), s.Acks[setupWriter] > 0)
 		if err != nil {
 			return err
 		}
@@ -66,7 +69,7 @@ func zeroedManifest(s *State, err error) bool {
 // compare accepts the state after some number of the writer's operations: not fewer than were durable,
 // not more than could have begun.
 func (c engineCheck) compare(w int, s *State, got contents) error {
-	m := newEngineModel(c.seed, w)
+	m := c.model(w)
 	acked, durable := s.Acks[w], 0
 	var tried []string
 	for m.n < acked {
@@ -76,7 +79,7 @@ func (c engineCheck) compare(w int, s *State, got contents) error {
 			durable = m.n
 		}
 	}
-	for m = engineModelAt(c.seed, w, durable); m.n <= acked+1; m.apply(m.next()) {
+	for m = c.model(w).at(durable); m.n <= acked+1; m.apply(m.next()) {
 		d := diff(m.shards, got)
 		if d == "" {
 			return nil
@@ -153,7 +156,7 @@ func (c engineCheck) goOn(ctx context.Context, e *engine.Engine, s *State) error
 // checkCopies opens the checkpoints whose making was acknowledged and whose removal can't have begun.
 func (c engineCheck) checkCopies(dir string, s *State) error {
 	for w := range engineWriters {
-		m := engineModelAt(c.seed, w, s.Acks[w])
+		m := c.model(w).at(s.Acks[w])
 		if m.copied < 0 || m.next().kind == opCopy {
 			continue
 		}
@@ -185,7 +188,7 @@ func (c engineCheck) checkCopy(dir string, m *engineModel) (err error) {
 // synced counts the synced operations among those acknowledged.
 func (c engineCheck) synced(acks Acks) (n int) {
 	for w := range engineWriters {
-		for m := newEngineModel(c.seed, w); m.n < acks[w]; {
+		for m := c.model(w); m.n < acks[w]; {
 			o := m.next()
 			m.apply(o)
 			if o.sync {

@@ -22,6 +22,7 @@ const childEnv = "PLEIADES_CRASH_CHILD"
 // children are the programs whose crashes are tested.
 var children = map[string]func(dir string, seed uint64, ops int) error{
 	"engine":    engineChild,
+	"unsynced":  unsyncedChild,
 	"versioned": versionedChild,
 	"reopen":    reopenChild,
 	"shell":     shellChild,

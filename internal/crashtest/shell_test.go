@@ -112,6 +112,8 @@ func (s *shellServer) run(args []string) (string, error) {
 		value := make([]byte, n)
 		_, _ = rand.Read(value) // never fails; what compresses would not fill a disk
 		return "", s.commit(engine.Sync, func(b *engine.Batch) error { return b.Put(s.sh, []byte(args[1]), value) })
+	case "unsynced":
+		return "", s.commit(engine.NoSync, func(b *engine.Batch) error { return b.Put(s.sh, []byte(args[1]), []byte(args[1])) })
 	case "reclaim":
 		return "", s.commit(engine.Sync|engine.Reclaim, func(b *engine.Batch) error { return b.Delete(s.sh, []byte(args[1])) })
 	case "get":

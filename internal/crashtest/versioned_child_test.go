@@ -61,7 +61,7 @@ func (v *versionedStore) bucket(at place) (*versioning.Bucket, error) {
 }
 
 // versionedChild runs the versioned workload.
-func versionedChild(dir string, seed uint64, ops int) error {
+func versionedChild(dir string, seed uint64, ops int) (err error) {
 	witness, err := OpenWitness(dir)
 	if err != nil {
 		return err
@@ -71,6 +71,11 @@ func versionedChild(dir string, seed uint64, ops int) error {
 	if err != nil {
 		return err
 	}
+	defer func() {
+		if err != nil { // after success the program waits to be killed, with the store open
+			err = errors.Join(err, v.close())
+		}
+	}()
 	var writers errgroup.Group
 	for w := range versionedWriters {
 		writers.Go(func() error {
