@@ -136,6 +136,10 @@ void ple_options_prepare(void* options, ple_events* events) {
   opts->rep.listeners.push_back(std::make_shared<Listener>(events));
 }
 
+void ple_options_keep_logs(void* options) {
+  static_cast<ple_options_mirror*>(options)->rep.avoid_flush_during_recovery = true;
+}
+
 void ple_write(void* db, const char* rep, size_t rep_len, int sync, uint64_t* last_seq,
                ple_status* out) {
   // WriteBatch(std::string&&) takes the copy; the copy is the only one.

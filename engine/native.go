@@ -131,9 +131,13 @@ func backgroundErrorCount(p unsafe.Pointer) *uint64 {
 
 func newEvents() unsafe.Pointer   { return unsafe.Pointer(C.ple_events_new()) }
 func freeEvents(p unsafe.Pointer) { C.ple_events_free((*C.ple_events)(p)) }
+
 func prepareOptions(opts *grocksdb.Options, events unsafe.Pointer) {
 	C.ple_options_prepare(rawOptions(opts), (*C.ple_events)(events))
 }
+
+// keepLogsAtRecovery makes the next opening with opts write no tables of what the logs hold.
+func keepLogsAtRecovery(opts *grocksdb.Options) { C.ple_options_keep_logs(rawOptions(opts)) }
 
 // LibraryInfo says which RocksDB the program is linked with.
 type LibraryInfo struct {

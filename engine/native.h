@@ -43,6 +43,10 @@ char* ple_events_error(ple_events* events);
 // the options share with events.
 void ple_options_prepare(void* options, ple_events* events);
 
+// ple_options_keep_logs makes a recovery keep the logs and hold what they contain in memory, instead of
+// writing it into tables.
+void ple_options_keep_logs(void* options);
+
 // ple_write writes one finished write batch. rep stays the caller's; on success the sequence number
 // of its last record is stored in *last_seq.
 void ple_write(void* db, const char* rep, size_t rep_len, int sync, uint64_t* last_seq,

@@ -150,7 +150,14 @@ func (e *Engine) openRocksDB(exists bool) error {
 			return err
 		}
 		e.disk.giveReserve()
-		if db, handles, err = open(); err != nil {
+		if db, handles, err = open(); err != nil && errors.Is(classifyText("", err), ErrDiskFull) {
+			// What the logs hold does not fit into tables beside them. Kept in memory it can at least be
+			// read, and writes that free space are possible.
+			e.log.Warn("engine: the disk is too full for a recovery that frees the logs; they stay", "dir", e.dir)
+			keepLogsAtRecovery(dbOpts)
+			db, handles, err = open()
+		}
+		if err != nil {
 			return classifyText("open "+e.dir, err)
 		}
 	}
