@@ -166,8 +166,9 @@ func (b *Batch) Commit(ctx context.Context, opts *BatchOptions) ([]WriteResult, 
 	batch := b.store.eng.NewBatch()
 	defer batch.Close()
 	results, err := b.apply(batch, groups)
-	if err == nil && batch.Count() > 0 {
-		err = b.store.eng.Commit(ctx, batch, b.mode(opts))
+	// A synced batch that found everything as it should be syncs what made it so.
+	if mode := b.mode(opts); err == nil && (batch.Count() > 0 || mode&engine.Sync != 0) {
+		err = b.store.eng.Commit(ctx, batch, mode)
 	}
 	for _, g := range groups {
 		switch {

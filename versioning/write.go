@@ -211,7 +211,8 @@ func (s *Store) commit(ctx context.Context, group []*keyWrite) bool {
 	if err == nil && a.bumped {
 		_, err = s.clock.Update(a.highest)
 	}
-	if err == nil && batch.Count() > 0 {
+	// What a synced write found as it should be may have been written unsynced: that must last too.
+	if err == nil && (batch.Count() > 0 || mode&engine.Sync != 0) {
 		err = s.eng.Commit(ctx, batch, mode)
 	}
 	if err == nil {
