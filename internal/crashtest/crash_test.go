@@ -41,6 +41,7 @@ const statesPerRound = 3000
 // TestCrash crashes each workload at its sync points, with every kind of loss, and verifies what is
 // left. It fails also when it verified fewer states than planned, or states without any loss.
 func TestCrash(t *testing.T) {
+	faultfs.Require(t)
 	for _, w := range workloads {
 		t.Run(w.name, func(t *testing.T) {
 			target := max(1, *statesFlag*w.percent/100)
@@ -77,6 +78,7 @@ func (w workload) round(t *testing.T, seed uint64, want int) Tally {
 
 // TestCrashInRecovery crashes the program again while it recovers from a crash.
 func TestCrashInRecovery(t *testing.T) {
+	faultfs.Require(t)
 	const crashes, ops = 6, 60
 	seed := seed(t)
 	for _, w := range workloads {
@@ -112,6 +114,7 @@ func reopenChild(dir string, _ uint64, _ int) error {
 // it would leave: from the chosen sync on everything fails. The program must notice, acknowledge
 // nothing any more, and end with an error.
 func TestCrashForReal(t *testing.T) {
+	faultfs.Require(t)
 	const ops = 250
 	seed := seed(t)
 	for _, w := range workloads {

@@ -225,6 +225,7 @@ func TestDiskStalls(t *testing.T) {
 
 // TestDiskErrors: an I/O error is never taken for success or for a missing key.
 func TestDiskErrors(t *testing.T) {
+	faultfs.Require(t)
 	for _, rule := range []faultfs.Rule{
 		{Ops: faultfs.OpAnySync, Path: "*.log", Err: syscall.EIO},
 		{Ops: faultfs.OpAnySync, Path: "*.log", Err: syscall.EIO, Times: 1},

@@ -54,6 +54,7 @@ func randomRule(rng *rand.Rand) faultfs.Rule {
 // TestFaults lets operations of the disk fail under the programs, one kind a run. A program may end with
 // an error, or never meet the fault; it may not die, and what it was told must hold.
 func TestFaults(t *testing.T) {
+	faultfs.Require(t)
 	const ops = 80
 	runs := max(8, *statesFlag/14)
 	seed := seed(t)

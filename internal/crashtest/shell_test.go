@@ -127,7 +127,7 @@ func (s *shellServer) run(args []string) (string, error) {
 		return "", s.e.Err()
 	case "watch":
 		return "", s.e.Watch(ctx, &engine.WatchOptions{
-			Interval: 10 * time.Millisecond, StallAfter: 100 * time.Millisecond, FatalAfter: time.Second,
+			Interval: 10 * time.Millisecond, StallAfter: 100 * time.Millisecond, FatalAfter: 3 * time.Second,
 			OnStall: func(time.Duration) { s.say("event stall") }, OnRecover: func() { s.say("event recover") },
 		})
 	case "close":

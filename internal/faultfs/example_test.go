@@ -1,41 +1,24 @@
 package faultfs_test
 
 import (
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
+	"syscall"
 
 	"github.com/shieldmaidens/pleiades/internal/faultfs"
 )
 
-// A file is written and synced, its name is not: a crash leaves neither.
+// Rules and losses print as what they do, for the messages of the tests that use them. (A test mounts
+// the file system by MountTest, starts its program on the directory, and injects rules meanwhile.)
 func Example() {
-	fs := faultfs.New(nil)
-	dir, err := os.MkdirTemp("", "example-*")
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer os.Remove(dir)
-	if err := fs.Mount(dir); err != nil {
-		if errors.Is(err, faultfs.ErrUnavailable) {
-			fmt.Println("synced file: []\nsynced name: [f]") // nothing can be shown on this machine
-		}
-		return
-	}
-	defer fs.Unmount()
-
-	f, _ := os.Create(filepath.Join(dir, "f"))
-	f.WriteString("data")
-	f.Sync()
-	f.Close()
-	fmt.Println("synced file:", fs.Image(faultfs.Loss{}).Names("."))
-	d, _ := os.Open(dir)
-	d.Sync()
-	d.Close()
-	fmt.Println("synced name:", fs.Image(faultfs.Loss{}).Names("."))
+	fs := faultfs.New(&faultfs.Options{Capacity: 1 << 30})
+	eio := fs.Inject(faultfs.Rule{Ops: faultfs.OpAnySync, Path: "*.log", After: 3, Times: 1, Err: syscall.EIO})
+	stall := fs.Inject(faultfs.Rule{Ops: faultfs.OpWrite, Path: "store/MANIFEST-*"})
+	fmt.Println(eio)
+	fmt.Println(stall)
+	stall.Lift()
+	fmt.Println(fs.Image(faultfs.Loss{Data: faultfs.DataTorn, Dirs: faultfs.DirsKept, Seed: 7}))
 	// Output:
-	// synced file: []
-	// synced name: [f]
+	// fsync|fdatasync|dirsync of *.log: input/output error, after 3, 1 times
+	// write of store/MANIFEST-*: stall
+	// data torn, names kept, seed 7: 0 of 0 writes and 0 of 0 name changes kept
 }

@@ -87,6 +87,27 @@ func (f *FS) Unmount() error {
 	}
 }
 
+// Require skips a test, with the reason, where MountTest would: for tests whose parts are subtests, so that
+// they as a whole count as skipped and not as passed.
+func Require(t testing.TB) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "faultfs-*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.Remove(dir) // empty, or still mounted after an error that says so
+	f := New(nil)
+	switch err := f.Mount(dir); {
+	case errors.Is(err, ErrUnavailable):
+		t.Skipf("SKIPPED, nothing was tested: %v", err)
+	case err != nil:
+		t.Fatal(err)
+	}
+	if err := f.Unmount(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // MountTest makes a file system and mounts it on a directory of its own for the length of a test. The
 // test is skipped, with the reason, where FUSE is not available. Whoever has files open on it must be
 // gone when the test ends; cleanups that were registered later run before the unmounting.
