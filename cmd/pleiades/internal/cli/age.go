@@ -14,7 +14,11 @@ type age time.Duration
 func parseAge(s string) (time.Duration, error) {
 	days, ok := strings.CutSuffix(s, "d")
 	if !ok {
-		return time.ParseDuration(s)
+		d, err := time.ParseDuration(s)
+		if err != nil {
+			err = fmt.Errorf("%q is no time span such as 90s, 24h or 30d", s)
+		}
+		return d, err
 	}
 	n, err := strconv.ParseInt(days, 10, 32)
 	const longest = int64(1<<63-1) / int64(24*time.Hour)

@@ -54,8 +54,9 @@ func (a *App) bucketSet() *cobra.Command {
 		Use:   "set",
 		Short: "Change how many versions the bucket keeps, and what a put beyond them does",
 		Long: `Change the settings of the bucket. Nothing that is stored changes by that; each key follows with its next put.
-Rollover: relabel drops the oldest version and moves numbers only (the default), cascade rewrites every record as
-the layout document says, refuse fails a put that would drop a version.`,
+What is not named keeps its setting. Rollover: relabel drops the oldest version and renumbers the others without
+touching them (the default); cascade moves their records too, up to 256 writes a put, so that a record's slot is always its
+version's number; refuse fails a put that would drop a version.`,
 		Example: lines("pleiades bucket set --max-versions 10", "pleiades bucket set --rollover refuse", "pleiades bucket set -B 2 --max-versions 1"),
 		Args:    cobra.NoArgs,
 	}

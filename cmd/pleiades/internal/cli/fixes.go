@@ -4,6 +4,9 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
 	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/exit"
 	"github.com/shieldmaidens/pleiades/engine"
 	"github.com/shieldmaidens/pleiades/hlc"
@@ -46,9 +49,55 @@ func withFix(err error) error {
 }
 
 // usageFix is the way out of a command line that cobra does not understand.
-func usageFix(path, message string) string {
+func usageFix(cmd *cobra.Command, message string) string {
+	path := cmd.CommandPath()
 	if strings.Contains(message, "unknown shorthand flag") {
 		return "arguments that begin with - stand behind --, as in: " + path + " -- -5"
 	}
+	if strings.Contains(message, "arg(s)") {
+		return "write: " + cmd.UseLine()
+	}
+	if name, ok := strings.CutPrefix(message, "unknown flag: --"); ok {
+		if near := nearFlag(cmd, name); near != "" {
+			return "did you mean: --" + near
+		}
+		for _, c := range cmd.Commands() {
+			if c.Name() == name {
+				return "did you mean: " + c.CommandPath()
+			}
+		}
+	}
 	return "see: " + path + " --help"
+}
+
+// nearFlag returns the flag of cmd that name was probably meant to be; empty when there is none.
+func nearFlag(cmd *cobra.Command, name string) string {
+	near, least := "", 3
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if d := distance(f.Name, name); d < least && d < len(name)-1 {
+			near, least = f.Name, d
+		}
+	})
+	return near
+}
+
+// distance counts the letters that have to be inserted, removed or replaced to make b of a.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j+1]+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
 }

@@ -64,7 +64,7 @@ line break follows, and a value that is no text is shown with escapes. A key wit
 func (a *App) get(ctx context.Context, s *session, key []byte, ts hlc.Timestamp, f getFlags) error {
 	v, err := readVersion(ctx, s, key, ts, f)
 	if err != nil {
-		return a.missing(ctx, s, key, err)
+		return a.missingAt(ctx, s, key, ts, err)
 	}
 	if !f.meta && !a.out().Structured() {
 		return a.out().Value(v.Data, showValue)
@@ -114,6 +114,17 @@ func showValue(b []byte) string {
 		return string(b)
 	}
 	return bytearg.Format(b)
+}
+
+// missingAt explains why a key had no value at ts; the zero timestamp is the present.
+func (a *App) missingAt(ctx context.Context, s *session, key []byte, ts hlc.Timestamp, err error) error {
+	if !ts.IsZero() && errors.Is(err, versioning.ErrNotFound) {
+		if d, derr := s.bucket.Describe(ctx, key); derr == nil {
+			err = fmt.Errorf("at %s: %w", clockTime(ts.Time()), err)
+			return exit.WithFix(err, fmt.Sprintf("it was first written at %s; pleiades kv history KEY shows when it had which value", clockTime(d.Created.Time())))
+		}
+	}
+	return a.missing(ctx, s, key, err)
 }
 
 // missing explains why a key has no value: by the versions that it still has.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/shieldmaidens/pleiades/base"
@@ -162,7 +163,11 @@ func (l *loader) run(ctx context.Context) error {
 func (l *loader) badRecord(bad *record.Bad) error {
 	l.bad.add(bad.Line)
 	if l.f.onError == "stop" {
-		return exit.New(exit.Failure, "correct it and run the same command again: it goes on where it stopped; or leave bad records out: --on-error skip", "%w", bad)
+		fix := "correct it and run the same command again: it goes on where it stopped; or leave bad records out: --on-error skip"
+		if bad.Line == 1 && strings.Contains(bad.Error(), `no field "key"`) && l.f.key == "" && l.f.keyField == "" {
+			fix = "say what makes the key: --key-field NAME or --key 'user/{NAME}'; the value is then the whole line, or --value-field NAME"
+		}
+		return exit.New(exit.Failure, fix, "%w", bad)
 	}
 	if n := l.bad.count; n <= shownErrors {
 		l.bar.Clear()
@@ -190,6 +195,9 @@ func (l *loader) report(took time.Duration) error {
 	p := l.a.out()
 	if !p.Structured() {
 		line := fmt.Sprintf("loaded %d, unchanged %d, bad %d", l.loaded, l.unchanged, l.bad.count)
+		if l.bad.count > 0 {
+			line += " (" + l.bad.String() + ")"
+		}
 		if l.resumed > 0 {
 			line += fmt.Sprintf(", read by an earlier run %d", l.resumed)
 		}
@@ -198,9 +206,6 @@ func (l *loader) report(took time.Duration) error {
 		}
 		if l.older > 0 {
 			line += fmt.Sprintf(", older than what is there %d", l.older)
-		}
-		if l.bad.count > 0 {
-			line += " (" + l.bad.String() + ")"
 		}
 		return p.Line(line)
 	}

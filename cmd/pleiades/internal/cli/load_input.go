@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/shieldmaidens/pleiades/base"
 	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/exit"
 )
 
@@ -43,9 +44,13 @@ func (a *App) openInput(ctx context.Context, arg string) (*loadInput, error) {
 		return nil, err
 	}
 	in := &loadInput{name: name, file: f}
-	if st, err := f.Stat(); err == nil && st.Mode().IsRegular() {
+	st, err := f.Stat()
+	switch {
+	case err == nil && st.IsDir():
+		return nil, errors.Join(exit.New(exit.Usage, "name a file in it; - reads standard input", "%w: %s is a directory", base.ErrInvalid, arg), f.Close())
+	case err == nil && st.Mode().IsRegular():
 		in.size = st.Size()
-	} else {
+	default:
 		// Something like a named pipe: it cannot be read twice, and reading it can block.
 		in.pipe = &waiter{ctx: ctx, r: f}
 	}

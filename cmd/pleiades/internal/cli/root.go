@@ -85,9 +85,24 @@ func finish(cmd *cobra.Command) {
 		cmd.SuggestionsMinimumDistance = 2
 		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 			fix = "did you mean: " + cmd.CommandPath() + " " + strings.Join(near, ", or "+cmd.CommandPath()+" ")
+		} else if below := below(cmd, args[0]); len(below) > 0 {
+			fix = "did you mean: " + strings.Join(below, ", or ")
 		}
 		return exit.New(exit.Usage, fix, "%w: %q is no command", base.ErrInvalid, args[0])
 	}
+}
+
+// below returns the paths of the commands called name in the groups of cmd.
+func below(cmd *cobra.Command, name string) []string {
+	var paths []string
+	for _, group := range cmd.Commands() {
+		for _, c := range group.Commands() {
+			if c.Name() == name {
+				paths = append(paths, c.CommandPath())
+			}
+		}
+	}
+	return paths
 }
 
 // run wraps the code of a command: with the time limit, and so that Run can tell its errors from cobra's.

@@ -82,7 +82,7 @@ func Resolve(settings []Setting, src Sources) (*Config, error) {
 		c.values = append(c.values, v)
 	}
 	if len(faults) > 0 {
-		return nil, exit.New(exit.Usage, "pleiades config show --origin lists every setting and where it comes from",
+		return nil, exit.New(exit.Usage, "correct it there; pleiades --help lists the settings and what they take",
 			"%w: %s", base.ErrInvalid, strings.Join(faults, "; "))
 	}
 	return c, nil

@@ -34,5 +34,5 @@ func ParseFormat(s string) (Format, error) {
 		}
 		names[i] = string(f)
 	}
-	return Auto, exit.New(exit.Usage, "use -o "+strings.Join(names, ", -o "), "%q is no output format", s)
+	return Auto, exit.New(exit.Usage, "use -o "+strings.Join(names, ", -o "), "%q is none of %s", s, strings.Join(names, ", "))
 }
