@@ -50,7 +50,7 @@ type Options struct {
 	Compression Compression
 
 	// MaxShards bounds the column families. Default 500; 1 to 10,000. Families cost memory and slow the
-	// creation of others: see docs/performance.md.
+	// creation of others: 50 ms each at 300, 200 ms at 1,000 (DESIGN.md).
 	MaxShards int
 	// MaxBatchBytes bounds one batch. Default 64 MiB; 64 KiB to 1 GiB.
 	MaxBatchBytes int
