@@ -271,7 +271,16 @@ func (c *committer) admit(r *request) error {
 			}
 		}
 	}
-	return r.b.check()
+	if err := r.b.check(); err != nil {
+		return err
+	}
+	for _, f := range r.b.flips {
+		// From here on the log may come to hold the activation, so nobody may discard the family.
+		if f.activate != nil && !f.activate.state.CompareAndSwap(int32(shardStaged), int32(shardFlipping)) {
+			return fmt.Errorf("%w: %s is not staged any more", ErrShardDropped, f.activate.describe())
+		}
+	}
+	return nil
 }
 
 // write makes one write of the group and returns what its callers are to be told.

@@ -13,9 +13,10 @@ import (
 type shardState int32
 
 const (
-	shardStaged  shardState = 1 // a family without a live record: a leftover unless activated
-	shardLive    shardState = 2 // named by the shard table
-	shardRetired shardState = 3 // dropped, replaced or discarded: no new users
+	shardStaged   shardState = 1 // a family without a live record: a leftover unless activated
+	shardLive     shardState = 2 // named by the shard table
+	shardFlipping shardState = 4 // its activation is being written: it can't be discarded any more
+	shardRetired  shardState = 3 // dropped, replaced or discarded: no new users
 )
 
 // Shard is one incarnation of one shard: a column family. It is a handle that stays valid as Go

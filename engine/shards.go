@@ -111,11 +111,14 @@ func (e *Engine) activate(ctx context.Context, staged *Shard) (*Shard, error) {
 	if err == nil {
 		err = e.Commit(ctx, b, Sync)
 	}
-	if err != nil {
-		b.Close()
-		return nil, errors.Join(err, staged.Discard(context.WithoutCancel(ctx)))
+	switch {
+	case err == nil:
+		return staged, nil
+	case e.Err() != nil:
+		return nil, err // the next opening finds out whether the log holds the activation
 	}
-	return staged, nil
+	b.Close()
+	return nil, errors.Join(err, staged.Discard(context.WithoutCancel(ctx)))
 }
 
 // StageShard creates an empty family for a shard without making it live: the caller may fill it by

@@ -321,3 +321,37 @@ func sum(list []int) (n int) {
 	}
 	return n
 }
+
+// TestDiscardRacesActivate: whichever comes first wins, and the store opens afterwards.
+func TestDiscardRacesActivate(t *testing.T) {
+	dir := t.TempDir()
+	e := openAt(t, dir, nil)
+	activated := 0
+	for range 60 {
+		staged, err := e.StageShard(t.Context(), 1001)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		var committed, discarded error
+		b := e.NewBatch()
+		if err := b.Activate(staged); err != nil {
+			t.Fatal(err)
+		}
+		wg.Go(func() { committed = e.Commit(t.Context(), b, Sync); b.Close() })
+		wg.Go(func() { discarded = staged.Discard(t.Context()) })
+		wg.Wait()
+		if (committed == nil) == (discarded == nil) {
+			t.Fatalf("activation: %v, discard: %v", committed, discarded)
+		}
+		if committed == nil {
+			activated++
+		}
+	}
+	t.Logf("%d of 60 were activated", activated)
+	closeClean(t, e)
+	e = openAt(t, dir, nil)
+	if _, err := e.Shard(1001); (err == nil) != (activated > 0) {
+		t.Fatalf("after %d activations: %v", activated, err)
+	}
+}
