@@ -45,6 +45,11 @@ var houseRules = map[string]rules{
 	},
 	"net/pwp/wire": {own: []string{"base"}},
 	"net/pwp/pair": {own: []string{"base", "net/pwp/wire"}},
+	"net/pwp":      {own: []string{"base", "net/pwp/wire", "net/pwp/pair", "net/pwp/pwptest"}},
+	"net/pwp/pwptest": {
+		own:       []string{"base", "net/pwp", "net/pwp/wire"},
+		noExample: "that of net/pwp shows it",
+	},
 	"bench": {
 		own:     []string{"base", "keys", "hlc", "engine", "versioning"},
 		modules: []string{xsys},

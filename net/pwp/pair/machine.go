@@ -52,6 +52,9 @@ type Config struct {
 	// Service decides on a request for a service, at a server. With a code that has an error it returns that error, too.
 	// nil refuses all.
 	Service func(wire.Service) (wire.ServiceCode, *wire.Error)
+	// Full reports whether a server may take no more requests for a reason outside this pair; nil is never. It is asked
+	// once a request, which is then answered with base.ErrOverloaded.
+	Full func() bool
 	// Status is the health of a service, at a server. nil is unhealthy.
 	Status func(wire.Service) wire.Status
 }
@@ -85,6 +88,7 @@ type Machine struct {
 	inMessage bool
 
 	out       []byte
+	answers   int // latency tests of the peer that were answered in out
 	setup     []byte
 	started   bool // the own half has its HELLO
 	closeSent bool
@@ -135,13 +139,16 @@ func (m *Machine) PairError() error { return m.pairErr }
 // Queued returns how many bytes wait to be taken.
 func (m *Machine) Queued() int { return len(m.out) }
 
+// Answers returns how many answers to latency tests wait to be taken: what a peer can make this side queue at will.
+func (m *Machine) Answers() int { return m.answers }
+
 // Pending reports whether Take has something to hand out.
 func (m *Machine) Pending() bool { return len(m.out) > 0 || len(m.setup) > 0 || m.finish || m.stop }
 
 // Take hands out what is to be done and keeps spare, emptied, for what comes next.
 func (m *Machine) Take(spare []byte) Output {
 	o := Output{Setup: m.setup, Main: m.out, Finish: m.finish, Stop: m.stop, StopCode: m.stopCode}
-	m.out, m.setup, m.finish, m.stop = spare[:0], nil, false, false
+	m.out, m.setup, m.finish, m.stop, m.answers = spare[:0], nil, false, false, 0
 	return o
 }
 

@@ -130,7 +130,7 @@ func (m *Machine) receiveRequest(e wire.Envelope) Event {
 	switch {
 	case m.draining:
 		refusal = ErrShutdown
-	case len(m.requests) >= m.cfg.MaxRequests:
+	case len(m.requests) >= m.cfg.MaxRequests, m.cfg.Full != nil && m.cfg.Full():
 		refusal = fmt.Errorf("%w: %d, and %d was not run", ErrTooMany, len(m.requests), e.ID)
 	}
 	if refusal != nil {

@@ -144,6 +144,7 @@ func (m *Machine) receiveFrame(f wire.Frame) Event {
 		return Event{Kind: KindStatus, Service: service, Value: f.Value}
 	case wire.MagicLatencyStart:
 		if !m.closeSent {
+			m.answers++
 			m.out = wire.AppendLatencyStop(m.out, wire.LatencyID(f.Value))
 		}
 		return Event{Kind: KindTestAnswered, Value: f.Value}

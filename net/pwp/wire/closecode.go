@@ -35,7 +35,7 @@ const (
 	CloseRefused CloseCode = 0x5009
 	// CloseVersion is a peer whose versions this one does not speak.
 	CloseVersion CloseCode = 0x500A
-	// CloseOverloaded is a bound of pairs or of memory.
+	// CloseOverloaded is a connection with too many pairs. Nothing of the pair was read.
 	CloseOverloaded CloseCode = 0x500B
 	// CloseSetupTimeout is a pair that was not set up in time.
 	CloseSetupTimeout CloseCode = 0x500C
