@@ -79,7 +79,7 @@ func (a *App) report(cmd *cobra.Command, err error) exit.Code {
 	}
 	var typed *exit.Error
 	if !a.started && !errors.As(err, &typed) {
-		err = exit.New(exit.Usage, usageFix(cmd, err.Error()), "%w", err)
+		err = exit.New(exit.Usage, usageFix(cmd, err.Error()), "%s", usageText(err.Error()))
 	}
 	err = withFix(err)
 	code, fix := exit.Of(err)

@@ -11,6 +11,8 @@ func (a *App) completion(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use:   "completion bash|zsh|fish|powershell",
 		Short: "Write a completion script for a shell",
+		Long: `Write a completion script for a shell to standard output. The one for bash needs bash 4 and the functions of the
+package bash-completion (Debian: apt install bash-completion), loaded before it.`,
 		Example: lines(
 			"source <(pleiades completion bash)",
 			`pleiades completion zsh > "${fpath[1]}/_pleiades"`,

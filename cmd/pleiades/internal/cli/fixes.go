@@ -48,6 +48,16 @@ func withFix(err error) error {
 	return err
 }
 
+// usageText is cobra's message about a command line, in plainer words where it needs them.
+func usageText(message string) string {
+	if rest, ok := strings.CutPrefix(message, "if any flags in the group ["); ok {
+		if group, _, ok := strings.Cut(rest, "]"); ok {
+			return "only one of --" + strings.ReplaceAll(group, " ", ", --") + " can be given"
+		}
+	}
+	return message
+}
+
 // usageFix is the way out of a command line that cobra does not understand.
 func usageFix(cmd *cobra.Command, message string) string {
 	path := cmd.CommandPath()

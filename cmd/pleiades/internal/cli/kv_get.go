@@ -51,7 +51,7 @@ line break follows, and a value that is no text is shown with escapes. A key wit
 			return err
 		}
 		var ts hlc.Timestamp
-		if f.at != "" {
+		if fs.Changed("at") {
 			if ts, err = parseAt(f.at, a.now()); err != nil {
 				return err
 			}

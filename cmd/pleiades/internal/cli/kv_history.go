@@ -88,7 +88,7 @@ func (a *App) history(ctx context.Context, s *session, key []byte, limit int, va
 
 // usage says how many of a key's versions are used and what the next put does.
 func usage(d versioning.Descriptor, s versioning.Settings) string {
-	text := fmt.Sprintf("%d/%d versions", d.Versions, s.MaxVersions)
+	text := fmt.Sprintf("%d/%d versions", d.History()+1, s.MaxVersions)
 	switch {
 	case d.Versions < s.MaxVersions:
 		return text + fmt.Sprintf("; the next put makes version %d", d.Versions+1)

@@ -19,7 +19,7 @@ import (
 // putFlags are the conditions and properties of a put.
 type putFlags struct {
 	ifVersion  int
-	ifRevision string
+	revision   *hlc.Timestamp
 	ifAbsent   bool
 	vacuumable bool
 	ttl        age
@@ -29,6 +29,7 @@ type putFlags struct {
 
 func (a *App) kvPut() *cobra.Command {
 	var f putFlags
+	var ifRevision string
 	cmd := &cobra.Command{
 		Use:   "put KEY VALUE|-|@FILE",
 		Short: "Write a new version of a key",
@@ -43,7 +44,7 @@ With a condition that does not hold nothing is written and the exit code is 4.`,
 	}
 	fs := cmd.Flags()
 	fs.IntVar(&f.ifVersion, "if-version", 0, "write only if the latest version has this number")
-	fs.StringVar(&f.ifRevision, "if-revision", "", "write only if the key's revision is this timestamp")
+	fs.StringVar(&ifRevision, "if-revision", "", "write only if the key's revision is this timestamp")
 	fs.BoolVar(&f.ifAbsent, "if-absent", false, "write only if the key has no value")
 	fs.BoolVar(&f.vacuumable, "vacuumable", false, "permit vacuum to remove old versions of this key (=false forbids it)")
 	fs.Var(&f.ttl, "ttl", "the value expires after this time, such as 24h or 30d")
@@ -55,6 +56,13 @@ With a condition that does not hold nothing is written and the exit code is 4.`,
 		}
 		if fs.Changed("ttl") && f.ttl <= 0 {
 			return exit.New(exit.Usage, "give a time from now on, such as --ttl 24h", "%w: a ttl of %s", base.ErrInvalid, time.Duration(f.ttl))
+		}
+		if fs.Changed("if-revision") { // also when it is empty: a condition must not vanish with a shell variable
+			rev, err := parseRevision(ifRevision)
+			if err != nil {
+				return err
+			}
+			f.revision = &rev
 		}
 		key, err := bytearg.Parse(args[0])
 		if err != nil {
@@ -70,21 +78,14 @@ With a condition that does not hold nothing is written and the exit code is 4.`,
 }
 
 func (a *App) put(ctx context.Context, s *session, key, value []byte, f putFlags) error {
-	opt := &versioning.PutOptions{IfAbsent: f.ifAbsent}
+	opt := &versioning.PutOptions{IfAbsent: f.ifAbsent, IfRevision: f.revision}
 	if f.hasVacuumable {
 		opt.Vacuumable = &f.vacuumable
 	}
 	if f.ttl > 0 {
 		opt.ExpireAt = a.now().Add(time.Duration(f.ttl))
 	}
-	switch {
-	case f.ifRevision != "":
-		rev, err := parseRevision(f.ifRevision)
-		if err != nil {
-			return err
-		}
-		opt.IfRevision = &rev
-	case f.ifVersion > 0:
+	if f.ifVersion > 0 {
 		rev, err := revisionOf(ctx, s, key, f.ifVersion)
 		if err != nil {
 			return err
@@ -104,6 +105,9 @@ func revisionOf(ctx context.Context, s *session, key []byte, n int) (hlc.Timesta
 	d, err := s.bucket.Describe(ctx, key)
 	if err != nil && !errors.Is(err, base.ErrNotFound) {
 		return hlc.Timestamp{}, err
+	}
+	if d.Versions == 0 {
+		return hlc.Timestamp{}, conflictFix(fmt.Errorf("%w: there is no key %s, so no version %d of it", base.ErrConflict, bytearg.Format(key), n))
 	}
 	if d.Versions != n {
 		return hlc.Timestamp{}, conflictFix(fmt.Errorf("%w: key %s has version %d, not %d", base.ErrConflict, bytearg.Format(key), d.Versions, n))

@@ -46,7 +46,7 @@ which --resume goes on behind the last key. --at reads the whole range as it was
 	fs.StringVar(&f.at, "at", "", "as it was at this time: @HLC, RFC 3339, or -10m")
 	fs.StringVar(&f.resume, "resume", "", "go on with the token that an earlier scan printed")
 	cmd.RunE = a.run(func(ctx context.Context, args []string) error {
-		opt, err := a.scanOptions(args, f, fs.Changed("prefix"))
+		opt, err := a.scanOptions(args, f, fs.Changed("prefix"), fs.Changed("at"))
 		if err != nil {
 			return err
 		}
@@ -61,7 +61,7 @@ which --resume goes on behind the last key. --at reads the whole range as it was
 }
 
 // scanOptions turns arguments and flags into what versioning scans.
-func (a *App) scanOptions(args []string, f scanFlags, hasPrefix bool) (*versioning.ScanOptions, error) {
+func (a *App) scanOptions(args []string, f scanFlags, hasPrefix, hasAt bool) (*versioning.ScanOptions, error) {
 	if hasPrefix && len(args) > 0 {
 		return nil, exit.New(exit.Usage, "give either START and END or --prefix", "%w: a range and a prefix", base.ErrInvalid)
 	}
@@ -85,7 +85,7 @@ func (a *App) scanOptions(args []string, f scanFlags, hasPrefix bool) (*versioni
 			return nil, err
 		}
 	}
-	if f.at != "" {
+	if hasAt {
 		if opt.At, err = parseAt(f.at, a.now()); err != nil {
 			return nil, err
 		}
