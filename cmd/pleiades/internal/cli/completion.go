@@ -7,6 +7,28 @@ import (
 	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/exit"
 )
 
+// flagValues are the flags that take one of a few words, wherever they stand.
+var flagValues = map[string][]string{
+	"output":   {"table", "json", "jsonl", "yaml", "raw"},
+	"format":   {"jsonl", "tsv", "deb", "dump"},
+	"on-error": {"stop", "skip"},
+	"rollover": {"relabel", "cascade", "refuse"},
+	"compact":  {"auto", "always", "never"},
+}
+
+// completeValues has the shell complete what flags take.
+func completeValues(cmd *cobra.Command) {
+	for name, values := range flagValues {
+		if cmd.LocalFlags().Lookup(name) != nil {
+			// It fails for a flag that the command does not have or that is registered already, and neither can be.
+			_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+		}
+	}
+	for _, c := range cmd.Commands() {
+		completeValues(c)
+	}
+}
+
 func (a *App) completion(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use:   "completion bash|zsh|fish|powershell",
