@@ -20,7 +20,7 @@ import (
 // recording is what a client sends in a conversation that has something of everything.
 func recording() []byte {
 	b := []byte{0x01, 0x05, 0x01, 0x03, 0x12, 0x03, 0x10, 0x03}
-	b = wire.AppendMessage(b, typeEcho, wire.Envelope{ID: 1, Timeout: time.Second}, field3([]byte("first")))
+	b = wire.AppendMessage(b, typeEcho, wire.Envelope{ID: 1, Timeout: time.Second}, field3([]byte("\x00\x00\x00\x02first"))) // as typeCount it would be 2
 	b = wire.AppendLatencyStart(b, 7)
 	b = wire.AppendMessage(b, typeCount, wire.Envelope{ID: 2, Timeout: time.Second}, field3([]byte{0, 0, 0, 3}))
 	b = wire.AppendHeartbeat(b)
