@@ -113,6 +113,6 @@ func (s *Store) versionAt(stem []byte, d *descriptor, version int, data bool, sn
 	if err != nil {
 		return Value{}, fmt.Errorf("version %d: %w (record %s)", version, err, base.Quote(key))
 	}
-	v.Version = version
+	v.Version, v.Revision = version, d.revision
 	return v, nil
 }

@@ -19,6 +19,9 @@ type Value struct {
 	// Version is the version's number now, 1..255; later writes can lower it. 0 where it was not
 	// asked for: Get, View and a Scan with values, which save reading the descriptor.
 	Version int
+	// Revision is the key's revision at the instant of the read: what PutOptions.IfRevision compares
+	// with. It is set wherever Version is, and zero elsewhere.
+	Revision hlc.Timestamp
 	// Timestamp says when the version was written. It never changes.
 	Timestamp hlc.Timestamp
 	// ExpireAt is when the version expires; the zero time: never.
@@ -277,6 +280,7 @@ func (r *versionReader) value(d *descriptor, version int, stored []byte) (Value,
 	if v.Version = version; version == Latest {
 		v.Version = d.count
 	}
+	v.Revision = d.revision
 	return v, nil
 }
 

@@ -238,7 +238,7 @@ func (s *scan) latestEntry(e *Entry, stored, value []byte) error {
 		if err != nil {
 			return err
 		}
-		e.Descriptor, e.Value.Version = d.public(), d.count
+		e.Descriptor, e.Value.Version, e.Value.Revision = d.public(), d.count, d.revision
 	}
 	return nil
 }
@@ -256,7 +256,7 @@ func (s *scan) descriptorEntry(e *Entry, stored, value []byte) error {
 		return err
 	}
 	e.Descriptor = d.public()
-	e.Value = Value{Size: int(d.latestBytes), Version: d.count, ExpireAt: timeOf(d.expires), Tombstone: d.deleted}
+	e.Value = Value{Size: int(d.latestBytes), Version: d.count, Revision: d.revision, ExpireAt: timeOf(d.expires), Tombstone: d.deleted}
 	return nil
 }
 

@@ -14,9 +14,9 @@ import (
 type PutOptions struct {
 	// IfRevision makes the put fail with a *RevisionError (ErrRevisionMismatch) unless the key's
 	// revision is this one. The zero timestamp asks for a key that does not exist, not even deleted.
-	// To change what was read: Describe, then Get, then Put with the descriptor's Revision. A write
-	// between any of them fails the put. A Value's Timestamp is no revision: SetVacuumable, for one,
-	// raises the revision alone.
+	// To change what was read: GetVersion(key, Latest), then Put with the Value's Revision. A write
+	// between the two fails the put. A Value's Timestamp is no revision: SetVacuumable, for one, raises
+	// the revision alone.
 	IfRevision *hlc.Timestamp
 	// IfAbsent makes the put fail with ErrExists if the key has a value: deleted and expired keys
 	// have none.
