@@ -115,6 +115,8 @@ func TestDiskFullAtOnce(t *testing.T) {
 			t.Fatal(got)
 		}
 	}
+	s.want("ok", "flush") // else a flush in the background might meet it first
+	s.want("ok", "compact")
 	full := fs.Inject(faultfs.Rule{Ops: faultfs.OpWrite | faultfs.OpAllocate, Err: syscall.ENOSPC})
 	if got := put(50); !strings.HasPrefix(got, "err diskfull,unknown:") {
 		t.Fatalf("a write that met a full disk: %q", got)
@@ -139,8 +141,10 @@ func TestDiskFullAtOnce(t *testing.T) {
 	s.want("ok", "reclaim key-0049")
 	kept["key-0049"] = -1
 
+	s.want("ok", "flush") // no work in the background that could meet the full disk
+	s.want("ok", "compact")
 	used, _ = fs.Used()
-	fs.SetCapacity(used) // and that was taken as well
+	fs.SetCapacity(used + 512<<10) // nearly all of that was taken as well
 	refused(t, s, "reclaim key-%04d")
 	s.want("ok", "err") // refusing has not stopped it
 	fs.SetCapacity(256 << 20)
