@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/shieldmaidens/pleiades/net/pwp/pair"
 	"github.com/shieldmaidens/pleiades/net/pwp/wire"
@@ -238,13 +237,4 @@ func (l *link) setupLoop() {
 			return
 		}
 	}
-}
-
-// waiters of a pair, in the order in which they asked.
-type statusWaiter struct{ answer chan wire.Status }
-
-type testWaiter struct {
-	id    wire.LatencyID
-	start time.Time
-	done  chan time.Duration
 }

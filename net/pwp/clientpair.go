@@ -31,6 +31,16 @@ type Pair struct {
 
 var _ side = (*Pair)(nil)
 
+// statusWaiter waits for the answer of a status request; answers come in the order of the questions.
+type statusWaiter struct{ answer chan wire.Status }
+
+// testWaiter waits for a latency test.
+type testWaiter struct {
+	id    wire.LatencyID
+	start time.Time
+	done  chan time.Duration
+}
+
 // owner is who waits for answers: a call or a stream.
 type owner interface {
 	// answerLocked takes in an event; buf belongs to the owner when it returns true.
