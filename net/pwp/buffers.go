@@ -13,14 +13,20 @@ type buffer struct {
 	ledger *ledger
 }
 
-// bufferClasses are the sizes of pooled buffers. What is larger is allocated as its bytes arrive and left to the garbage
-// collector, so that one large message does not stay in memory for ever.
-var bufferClasses = [...]int{512, 4 << 10, 64 << 10}
+// bufferClasses are the sizes of pooled buffers. What is larger than all of them is allocated as its bytes arrive and
+// left to the garbage collector.
+var bufferClasses = [...]int{512, 4 << 10, 64 << 10, 256 << 10, 1<<20 + 4<<10}
 
 var bufferPools [len(bufferClasses)]sync.Pool
 
-// newBuffer returns an empty buffer for size bytes; its capacity is at least the smaller of size and 64 KiB.
-func newBuffer(size int) *buffer {
+// maxFirstBytes is how much is allocated for a message of which nothing has arrived.
+const maxFirstBytes = 64 << 10
+
+// newBuffer returns an empty buffer for a message of size bytes: room for all of it, or for maxFirstBytes.
+func newBuffer(size int) *buffer { return sizedBuffer(min(size, maxFirstBytes)) }
+
+// sizedBuffer returns an empty buffer with room for size bytes.
+func sizedBuffer(size int) *buffer {
 	for class, n := range bufferClasses {
 		if size <= n {
 			if b, ok := bufferPools[class].Get().(*buffer); ok {
@@ -29,7 +35,18 @@ func newBuffer(size int) *buffer {
 			return &buffer{b: make([]byte, 0, n), class: class}
 		}
 	}
-	return &buffer{b: make([]byte, 0, bufferClasses[len(bufferClasses)-1]), class: -1}
+	return &buffer{b: make([]byte, 0, size), class: -1}
+}
+
+// grown returns a buffer with more room, at most four times as much, for a message of size bytes. It takes over the bytes
+// and the charge of b, which is released.
+func (b *buffer) grown(size int) *buffer {
+	bigger := sizedBuffer(min(4*cap(b.b), size))
+	bigger.b = append(bigger.b, b.b...)
+	bigger.ledger, bigger.charge = b.ledger, b.charge
+	b.ledger, b.charge = nil, 0
+	b.release()
+	return bigger
 }
 
 // release gives the buffer back. Nobody uses it or its bytes afterwards.

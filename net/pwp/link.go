@@ -76,7 +76,7 @@ type side interface {
 }
 
 // maxSpareBytes is the largest buffer that a pair keeps for its next writes, while it is busy.
-const maxSpareBytes = 1 << 20
+const maxSpareBytes = 2 << 20
 
 // smallBytes is what an idle pair has to read into; a busy one borrows a buffer of largeBytes.
 const (

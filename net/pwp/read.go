@@ -198,7 +198,8 @@ func (l *link) message(p wire.Prelude) bool {
 	l.rest = l.rest[n:]
 	if n < size {
 		l.beginPiece(size)
-		err := l.readMessage(buf, int(size))
+		var err error
+		buf, err = l.readMessage(buf, int(size))
 		l.pieceTick.Store(0)
 		if err != nil {
 			buf.release()
@@ -219,22 +220,20 @@ func (l *link) message(p wire.Prelude) bool {
 	return !over
 }
 
-// readMessage fills buf up to size. What a peer announced is allocated as it arrives, doubling: a lie costs it as many
-// bytes as it costs us.
-func (l *link) readMessage(buf *buffer, size int) error {
+// readMessage fills buf up to size and returns it, or the larger one that took its place. Room for what a peer announced
+// grows with what arrives: a lie costs us at most four times the bytes that it costs the liar.
+func (l *link) readMessage(buf *buffer, size int) (*buffer, error) {
 	for len(buf.b) < size {
 		if len(buf.b) == cap(buf.b) {
-			grown := make([]byte, len(buf.b), min(2*cap(buf.b), size))
-			copy(grown, buf.b)
-			buf.b = grown
+			buf = buf.grown(size)
 		}
 		n, err := l.read(l.in, buf.b[len(buf.b):min(cap(buf.b), size)])
 		buf.b = buf.b[:len(buf.b)+n]
 		if n == 0 && err != nil {
-			return err
+			return buf, err
 		}
 	}
-	return nil
+	return buf, nil
 }
 
 // discard ends both halves of a stream that nobody wants.
