@@ -118,7 +118,8 @@ type PairOptions struct {
 
 // Open begins a pair. It waits only for the connection to grant a stream: requests may follow at once, in the same
 // flight. A refusal of the service comes as the error of Ready and of every request. service 0 is a pair for Ping and
-// Status alone. Errors: ErrClosed, ErrTooManyPairs, those of the connection.
+// Status alone. Errors: ErrClosed, ErrTooManyPairs, ErrNotRun when the connection
+// is gone, those of ctx.
 func (c *Client) Open(ctx context.Context, service wire.Service, opts *PairOptions) (*Pair, error) {
 	if opts == nil {
 		opts = &PairOptions{}
@@ -130,7 +131,10 @@ func (c *Client) Open(ctx context.Context, service wire.Service, opts *PairOptio
 	request, l, err := c.openStream(ctx, p)
 	if err != nil {
 		c.unreserve()
-		return nil, fmt.Errorf("pwp: opening a pair: %w", err)
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("pwp: opening a pair: %w", context.Cause(ctx))
+		}
+		return nil, fmt.Errorf("%w: opening a pair: %v", ErrNotRun, err)
 	}
 	c.mu.Lock()
 	err = c.mu.err
