@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/shieldmaidens/pleiades/bench"
 	"github.com/shieldmaidens/pleiades/engine"
@@ -91,6 +94,8 @@ func (s *system) run(ctx context.Context, names []string, e env) ([]bench.Result
 	return bench.RunStore(ctx, s.open(e), names, e.spec, nil)
 }
 
+var filterLine = regexp.MustCompile(`filter_policy=\S+`)
+
 // writeOptions makes an engine in dir and returns the path of a copy of its OPTIONS file, alone in a
 // directory: so others use what the engine uses, whatever that becomes.
 func writeOptions(dir string) (string, error) {
@@ -112,10 +117,16 @@ func writeOptions(dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	// RocksDB writes a filter that was made by its C API under a name that it cannot read back.
+	filter := fmt.Sprintf("filter_policy=bloomfilter:%d:false", bloomBits)
+	text := filterLine.ReplaceAllString(string(raw), filter)
+	if !strings.Contains(text, filter) {
+		return "", errors.New("the engine's OPTIONS file names no filter")
+	}
 	alone := filepath.Join(dir, "options")
 	if err := os.MkdirAll(alone, 0o755); err != nil {
 		return "", err
 	}
 	path := filepath.Join(alone, "OPTIONS-000005")
-	return path, os.WriteFile(path, raw, 0o644)
+	return path, os.WriteFile(path, []byte(text), 0o644)
 }
