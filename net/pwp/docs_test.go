@@ -101,7 +101,7 @@ func TestExamplesOfTheProtocolPage(t *testing.T) {
 				if part.who == 'C' {
 					p.send(part.bytes...)
 					if part.bytes[len(part.bytes)-1] == 0xFF {
-						check(t, p.request.CloseWrite())
+						_ = p.request.CloseWrite() // after CLOSE the server may have cut this half already
 					}
 					continue
 				}

@@ -302,7 +302,7 @@ func TestIdlePairsAreCheap(t *testing.T) {
 	// Both ends and the transport between them are in this process.
 	each := (measure() - before) / pairs
 	t.Logf("an idle pair costs %d bytes, both ends and the transport together", each)
-	if each > 24<<10 {
+	if each > 24<<10 && !raceDetector { // which makes every stack larger
 		t.Errorf("an idle pair costs %d bytes", each)
 	}
 }
