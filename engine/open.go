@@ -26,6 +26,9 @@ func Open(dir string, opts *Options) (_ *Engine, err error) {
 	if err := checkLibrary(); err != nil {
 		return nil, err
 	}
+	if dir == "" {
+		return nil, fmt.Errorf("%w: the name of the directory is empty", ErrInvalid)
+	}
 	dir, err = filepath.Abs(dir)
 	if err != nil {
 		return nil, fsError("resolve "+dir, err)

@@ -45,8 +45,10 @@ func TestNativeLayout(t *testing.T) {
 }
 
 func TestOpenTellsDirectoriesApart(t *testing.T) {
+	_, err := Open("", nil)
+	wantErr(t, err, ErrInvalid)
 	missing := filepath.Join(t.TempDir(), "a", "b")
-	_, err := Open(missing, &Options{ErrorIfMissing: true})
+	_, err = Open(missing, &Options{ErrorIfMissing: true})
 	wantErr(t, err, ErrNoStore)
 	empty := t.TempDir()
 	_, err = Open(empty, &Options{ErrorIfMissing: true})
