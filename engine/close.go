@@ -42,7 +42,8 @@ func (e *Engine) Close() error {
 		s.users.shut()
 	}
 	e.life.shut()
-	if left := e.awaitHandles(closeGrace); left != "" {
+	// Nothing new can be opened on a shard any more; who is in the middle of an operation is about to end.
+	if left := e.handles.await(closeGrace); left != "" {
 		errs = append(errs, fmt.Errorf("%w: %s; the directory stays locked until they are closed", ErrLeaked, left))
 		// Nothing that they use may go before them: the last one to leave ends the engine.
 		go func() {
@@ -54,18 +55,6 @@ func (e *Engine) Close() error {
 	e.drain(open)
 	e.destroy()
 	return errors.Join(errs...)
-}
-
-// awaitHandles waits until no handle is open and returns "", or describes what is open after grace.
-// Nothing new can be opened on a shard any more; who is in the middle of an operation is about to end.
-func (e *Engine) awaitHandles(grace time.Duration) (left string) {
-	const step = time.Millisecond
-	for ; ; grace -= step {
-		if left = e.handles.open(); left == "" || grace <= 0 {
-			return left
-		}
-		time.Sleep(step)
-	}
 }
 
 // drain waits for every user of every family, and for the drops under way.

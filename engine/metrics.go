@@ -143,8 +143,8 @@ func (e *Engine) Metrics() (*Metrics, error) {
 		SyncTime: time.Duration(e.counts.syncNanos.Load()), LongestSync: time.Duration(e.counts.maxSync.Load()),
 		QueueFull: e.counts.queueFull.Load(), Queued: len(e.commits.queue),
 	}
-	for k := range e.handles {
-		m.Handles[handleNames[k]] = e.handles[k].Load()
+	for k := range e.handles.kinds {
+		m.Handles[handleNames[k]] = e.handles.kinds[k].Load()
 	}
 	e.shards.RLock()
 	m.Families = len(e.shards.all) + 1

@@ -38,6 +38,7 @@ func Open(dir string, opts *Options) (_ *Engine, err error) {
 	}
 	e := &Engine{dir: dir, opts: o, log: o.Logger, destroyed: make(chan struct{})}
 	e.life.init()
+	e.handles.init()
 	e.shards.live = map[ShardID]*Shard{}
 	e.shards.all = map[string]*Shard{}
 	defer func() {

@@ -80,13 +80,13 @@ func TestSnapshotAfterClose(t *testing.T) {
 	if !it.First() || string(it.Value()) != "old" {
 		t.Fatalf("the open iterator sees %q, %v", it.Value(), it.Err())
 	}
-	if got := e.handles[handleSnapshot].Load(); got != 1 {
+	if got := e.handles.kinds[handleSnapshot].Load(); got != 1 {
 		t.Errorf("%d snapshots are counted while an iterator reads the closed one", got)
 	}
 	if err := it.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if got := e.handles[handleSnapshot].Load(); got != 0 {
+	if got := e.handles.kinds[handleSnapshot].Load(); got != 0 {
 		t.Errorf("%d snapshots are counted after the last reader", got)
 	}
 }
