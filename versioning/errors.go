@@ -5,47 +5,48 @@ import (
 
 	"github.com/shieldmaidens/pleiades/base"
 	"github.com/shieldmaidens/pleiades/hlc"
+	"github.com/shieldmaidens/pleiades/kverr"
 )
 
 // What the state of a key does not allow. Nothing was written.
 var (
 	// ErrNotFound says that there is no such key, version or value: never written, deleted, expired
 	// or purged.
-	ErrNotFound = base.New(base.ErrNotFound, "versioning: not found")
+	ErrNotFound = kverr.ErrNotFound
 	// ErrHistoryTruncated says that the key existed at that time, or had that version, but
 	// rollover or vacuum has taken it. The oldest version that is left is in the key's Descriptor.
-	ErrHistoryTruncated = base.New(base.ErrNotFound, "versioning: history does not reach back that far")
+	ErrHistoryTruncated = kverr.ErrHistoryTruncated
 	// ErrRevisionMismatch says that a write with IfRevision met another revision: read again and
 	// decide again. The error is a *RevisionError, which holds the revision that was found.
-	ErrRevisionMismatch = base.New(base.ErrConflict, "versioning: revision mismatch")
+	ErrRevisionMismatch = kverr.ErrRevisionMismatch
 	// ErrExists says that a put with IfAbsent met a live value.
-	ErrExists = base.New(base.ErrConflict, "versioning: the key has a value")
+	ErrExists = kverr.ErrExists
 	// ErrVersionsExhausted says that the key has as many versions as its bucket allows and the
 	// bucket refuses rollover. Raise max_versions, vacuum or purge the key, or change the rollover.
-	ErrVersionsExhausted = base.New(base.ErrConflict, "versioning: no version left and the bucket refuses rollover")
+	ErrVersionsExhausted = kverr.ErrVersionsExhausted
 )
 
 // What can never be accepted. Nothing was written.
 var (
 	// ErrValueTooLarge says that a value has more bytes than Options.MaxValueBytes.
-	ErrValueTooLarge = base.New(base.ErrInvalid, "versioning: value too large")
+	ErrValueTooLarge = kverr.ErrValueTooLarge
 	// ErrInvalidVersion says that a version number is not in 1..255.
-	ErrInvalidVersion = base.New(base.ErrInvalid, "versioning: version number not in 1..255")
+	ErrInvalidVersion = kverr.ErrInvalidVersion
 	// ErrInvalidSettings says that bucket settings are out of bounds.
-	ErrInvalidSettings = base.New(base.ErrInvalid, "versioning: invalid bucket settings")
+	ErrInvalidSettings = kverr.ErrInvalidSettings
 	// ErrInvalidOptions says that an options struct has faults; all are named.
 	ErrInvalidOptions = base.New(base.ErrInvalid, "versioning: invalid options")
 	// ErrChecksumMismatch says that a put carried a checksum that its value does not have: it was
 	// damaged on its way here.
-	ErrChecksumMismatch = base.New(base.ErrInvalid, "versioning: the value does not have the checksum that came with it")
+	ErrChecksumMismatch = kverr.ErrChecksumMismatch
 	// ErrBadToken says that a resume token is not one, or belongs to another scan.
-	ErrBadToken = base.New(base.ErrInvalid, "versioning: bad resume token")
+	ErrBadToken = kverr.ErrBadToken
 	// ErrTokenVersion says that a newer program made the resume token.
-	ErrTokenVersion = base.New(base.ErrVersion, "versioning: resume token of a newer version")
+	ErrTokenVersion = kverr.ErrTokenVersion
 )
 
 // ErrBusy says that too many writers wait for one key; try again later.
-var ErrBusy = base.New(base.ErrOverloaded, "versioning: too many writers wait for the key")
+var ErrBusy = kverr.ErrBusy
 
 // ErrClosed says that the store, or the batch, was closed or used up.
 var ErrClosed = base.New(base.ErrClosed, "versioning: closed")

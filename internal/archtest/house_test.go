@@ -25,9 +25,10 @@ const (
 
 // houseRules has one row a package, lowest first. A key that ends in "/..." stands for every package below it.
 var houseRules = map[string]rules{
-	"base": {},
-	"keys": {own: []string{"base"}},
-	"hlc":  {own: []string{"base"}},
+	"base":  {},
+	"keys":  {own: []string{"base"}},
+	"hlc":   {own: []string{"base"}},
+	"kverr": {own: []string{"base", "keys"}},
 	"api/...": {
 		modules:   []string{protobuf, vtproto},
 		noExample: "generated code",
@@ -50,6 +51,7 @@ var houseRules = map[string]rules{
 		own:       []string{"base", "net/pwp", "net/pwp/wire"},
 		noExample: "that of net/pwp shows it",
 	},
+	"kvstore/kvwire": {own: []string{"base", "keys", "hlc", "kverr", "api/...", "net/pwp/wire"}, modules: []string{protobuf}},
 	"bench": {
 		own:     []string{"base", "keys", "hlc", "engine", "versioning"},
 		modules: []string{xsys},
@@ -69,7 +71,7 @@ var houseRules = map[string]rules{
 }
 
 // embedded are the packages that somebody embeds in a program of theirs.
-var embedded = []string{"base", "keys", "hlc", "engine", "versioning", "vacuum"}
+var embedded = []string{"base", "keys", "hlc", "kverr", "engine", "versioning", "vacuum"}
 
 // unreachable names what the embedded packages must not pull in, directly or through others: a path equal to one of
 // these, or below it.
