@@ -62,7 +62,7 @@ func (a *Applier) Highest() hlc.Timestamp { return a.highest }
 
 // Apply plans op and appends its writes to the batch. op and its slices are not kept. The operation
 // gets the timestamp ts, or the one right above the key's revision if that is higher; expiry is
-// judged by ts.
+// judged by ts, which is above the zero timestamp.
 //
 // Errors that say "no": ErrNotFound, ErrExists, ErrRevisionMismatch, ErrVersionsExhausted, and those
 // of impossible input (base.ErrInvalid). Errors that say "broken": base.ErrCorruption, base.ErrVersion
@@ -73,6 +73,9 @@ func (a *Applier) Apply(op *Op, ts hlc.Timestamp) (WriteResult, error) {
 	}
 	if err := op.check(a.store.opts.MaxValueBytes); err != nil {
 		return WriteResult{}, err
+	}
+	if ts.WallNanos < 0 || ts.IsZero() {
+		return WriteResult{}, fmt.Errorf("%w: a write at timestamp %s", ErrInvalidOptions, ts)
 	}
 	if err := a.store.claimShard(); err != nil {
 		return WriteResult{}, err
@@ -93,7 +96,7 @@ func (a *Applier) apply(op *Op, ts hlc.Timestamp) (WriteResult, error) {
 		return WriteResult{}, err
 	}
 	st := a.overlay.state(a.store, op.Bucket, op.Key)
-	wantLatest := (op.Kind == OpPut || op.Kind == OpDelete) && !op.IfAbsent && settings.MaxVersions > 1
+	wantLatest := op.appends() && !op.IfAbsent && settings.MaxVersions > 1
 	reads, err := a.load(st, wantLatest)
 	if err != nil {
 		return WriteResult{}, err
@@ -155,6 +158,8 @@ func (a *Applier) planOp(op *Op, d *descriptor, settings Settings, ts hlc.Timest
 		return rec, planVersion(&a.plan, d, settings, version{
 			ts: ts, bytes: int64(len(op.Value)), expires: op.ExpiresWallNanos, vacuumable: op.Vacuumable,
 		})
+	case OpRestore:
+		return a.planRestore(op, d, settings, ts)
 	case OpDelete:
 		if !d.live(now) {
 			return rec, ErrNotFound
@@ -389,12 +394,4 @@ func (a *Applier) bucketSettings(b keys.BucketID) (Settings, error) {
 // opError says which operation on which key met err.
 func (s *Store) opError(op *Op, err error) error {
 	return fmt.Errorf("%w: %v %s in bucket %d of shard %d", err, op.Kind, base.Quote(op.Key), op.Bucket, s.shard.ID())
-}
-
-// later returns the higher of two timestamps.
-func later(a, b hlc.Timestamp) hlc.Timestamp {
-	if a.Less(b) {
-		return b
-	}
-	return a
 }

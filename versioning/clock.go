@@ -51,3 +51,11 @@ func (c *clockBound) StoreBound(bound hlc.Timestamp) error {
 	}
 	return nil
 }
+
+// later returns the higher of two timestamps.
+func later(a, b hlc.Timestamp) hlc.Timestamp {
+	if a.Less(b) {
+		return b
+	}
+	return a
+}

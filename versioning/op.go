@@ -18,6 +18,7 @@ const (
 	OpSetVacuumable OpKind = 4
 	OpDropVersions  OpKind = 5
 	OpSetSettings   OpKind = 6
+	OpRestore       OpKind = 7
 )
 
 func (k OpKind) String() string {
@@ -34,6 +35,8 @@ func (k OpKind) String() string {
 		return "drop versions"
 	case OpSetSettings:
 		return "set settings"
+	case OpRestore:
+		return "restore"
 	}
 	return fmt.Sprintf("op(%d)", uint8(k))
 }
@@ -51,7 +54,9 @@ type Op struct {
 	IfRevision *hlc.Timestamp
 
 	// Of OpPut: the value, its CRC-32C if the client sent one, "only if the key has no value", the
-	// wall time of expiry (0: never) and the vacuumable flag (nil: as it is).
+	// wall time of expiry (0: never) and the vacuumable flag (nil: as it is). OpRestore has all but
+	// IfAbsent: it appends a version as it was elsewhere, for backups. Whatever the bucket's max_versions
+	// are, it drops none until there are 255; later puts and vacuum trim.
 	Value            []byte
 	Checksum         *uint32
 	IfAbsent         bool
@@ -59,7 +64,11 @@ type Op struct {
 	// Vacuumable is also what OpSetVacuumable sets; required there.
 	Vacuumable *bool
 
-	// Oldest is the lowest version that OpDropVersions keeps, 1..255. It never drops the latest.
+	// Tombstone makes what OpRestore appends a deletion, also of nothing.
+	Tombstone bool
+
+	// Oldest is the lowest version that OpDropVersions keeps, 1..255; it never drops the latest. For
+	// OpRestore it is the number of the version, 1..255, if the key has none yet.
 	Oldest int
 
 	// Settings is what OpSetSettings sets.
@@ -78,12 +87,15 @@ func (op *Op) check(maxValueBytes int) error {
 		return err
 	}
 	switch op.Kind {
-	case OpPut:
+	case OpPut, OpRestore:
 		if len(op.Value) > maxValueBytes {
 			return fmt.Errorf("%w: %d bytes, the limit is %d", ErrValueTooLarge, len(op.Value), maxValueBytes)
 		}
 		if op.ExpiresWallNanos < 0 {
 			return fmt.Errorf("%w: expiry before 1970", ErrInvalidOptions)
+		}
+		if op.Kind == OpRestore {
+			return op.checkRestore()
 		}
 	case OpDropVersions:
 		if op.Oldest < 1 || op.Oldest > MaxVersions {
@@ -99,6 +111,9 @@ func (op *Op) check(maxValueBytes int) error {
 	}
 	return nil
 }
+
+// appends reports whether op makes a new version.
+func (op *Op) appends() bool { return op.Kind == OpPut || op.Kind == OpDelete || op.Kind == OpRestore }
 
 // checksum returns the CRC-32C of a put's value, or ErrChecksumMismatch when the client's differs.
 func (op *Op) checksum() (uint32, error) {

@@ -38,6 +38,7 @@ type version struct {
 	expires    int64
 	tombstone  bool
 	vacuumable *bool // nil: as it is
+	number     int   // of a key's first version; 0: 1
 }
 
 // planVersion appends a version to a key. p is overwritten; its slices' memory is reused. Error:
@@ -46,13 +47,14 @@ func planVersion(p *plan, d *descriptor, s Settings, v version) error {
 	p.reset()
 	after := *d
 	if !d.exists() {
-		after = descriptor{oldest: 1, created: v.ts}
+		after = descriptor{oldest: max(1, v.number), created: v.ts}
+		after.count = after.oldest - 1
 	}
 	shift, err := shiftFor(d, s, v.tombstone)
 	if err != nil {
 		return err
 	}
-	after.count = d.count + 1 - shift
+	after.count += 1 - shift
 	after.oldest = max(1, after.oldest-shift)
 	after.base = (d.base + shift) % slotCount
 	after.revision = v.ts

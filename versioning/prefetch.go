@@ -42,7 +42,7 @@ func (a *Applier) prefetch(ops []batchOp) error {
 			st.prefetched = -1 // once is enough
 			states = append(states, st)
 		}
-		if op.Kind == OpPut || op.Kind == OpDelete {
+		if op.appends() {
 			settings, err := a.bucketSettings(op.Bucket)
 			if err != nil {
 				return err

@@ -94,6 +94,11 @@ func (x *Driver) Op(m *Bucket) Op {
 		op.Kind = versioning.OpPurge
 	case p < 84:
 		op.Kind, op.Vacuumable = versioning.OpSetVacuumable, new(c.IntN(2) == 0)
+	case p < 86:
+		op.Kind, op.Oldest, op.Tombstone = versioning.OpRestore, 1+c.IntN(255), c.IntN(3) == 2
+		if op.Vacuumable = new(c.IntN(2) == 0); !op.Tombstone {
+			op.Data = strconv.Itoa(c.IntN(1000))
+		}
 	case p < 94:
 		op.Kind, op.Oldest = versioning.OpDropVersions, 1+c.IntN(255)
 		if k := m.Keys[op.Key]; k.Exists() && c.IntN(4) > 0 {
@@ -113,7 +118,7 @@ func (x *Driver) Op(m *Bucket) Op {
 func (x *Driver) stored(op *Op, m *Bucket) versioning.Op {
 	out := versioning.Op{
 		Kind: op.Kind, Bucket: x.ID, Key: []byte(op.Key), Value: []byte(op.Data), IfAbsent: op.IfAbsent,
-		Vacuumable: op.Vacuumable, Oldest: op.Oldest, Settings: op.Settings,
+		Tombstone: op.Tombstone, Vacuumable: op.Vacuumable, Oldest: op.Oldest, Settings: op.Settings,
 	}
 	if op.Kind == versioning.OpSetSettings {
 		out.Key, out.Value = nil, nil
@@ -158,6 +163,8 @@ func (x *Driver) Do(op Op) {
 		res, err = b.DropVersions(ctx, key, op.Oldest, o)
 	case versioning.OpSetSettings:
 		err = b.SetSettings(ctx, op.Settings)
+	case versioning.OpRestore:
+		res, err = x.batchOfOne(&stored)
 	}
 	x.Logf("%v -> %+v %v", op, res, err)
 	want := x.Model.Refuse(&op, x.Wall.Now())
@@ -168,6 +175,20 @@ func (x *Driver) Do(op Op) {
 		x.Model.Apply(&op, res.Revision)
 		x.checkResult(&op, res)
 	}
+}
+
+// batchOfOne does what has no method of its own.
+func (x *Driver) batchOfOne(op *versioning.Op) (versioning.WriteResult, error) {
+	store := x.Store()
+	batch := store.NewBatch()
+	if err := batch.Add(store, op); err != nil {
+		return versioning.WriteResult{}, err
+	}
+	results, err := batch.Commit(context.Background(), &versioning.BatchOptions{NoSync: true})
+	if err != nil {
+		return versioning.WriteResult{}, err
+	}
+	return results[0], nil
 }
 
 // checkResult compares what a write says with the model after it.

@@ -85,6 +85,7 @@ type Op struct {
 	Kind       versioning.OpKind
 	Key, Data  string
 	IfAbsent   bool
+	Tombstone  bool
 	Revision   string
 	Expires    time.Time
 	Vacuumable *bool
@@ -115,6 +116,10 @@ func (m *Bucket) Refuse(op *Op, now time.Time) error {
 		if m.Settings.Rollover == versioning.Refuse && k.Exists() && k.Count()+1-m.Settings.MaxVersions >= k.Oldest {
 			return versioning.ErrVersionsExhausted
 		}
+	case versioning.OpRestore:
+		if m.Settings.Rollover == versioning.Refuse && !op.Tombstone && k.Exists() && k.Count() == versioning.MaxVersions && k.Oldest == 1 {
+			return versioning.ErrVersionsExhausted
+		}
 	case versioning.OpDelete:
 		if !live {
 			return versioning.ErrNotFound
@@ -141,18 +146,23 @@ func (m *Bucket) Apply(op *Op, ts hlc.Timestamp) {
 		}
 	case versioning.OpDropVersions:
 		k.drop(op.Oldest)
-	case versioning.OpPut, versioning.OpDelete:
+	case versioning.OpPut, versioning.OpDelete, versioning.OpRestore:
+		oldest, most := 1, m.Settings.MaxVersions
+		if op.Kind == versioning.OpRestore {
+			oldest, most = op.Oldest, versioning.MaxVersions
+		}
 		if k == nil {
-			k = &Key{Oldest: 1, Created: ts}
+			k = &Key{Oldest: oldest, Created: ts}
 			m.Keys[op.Key] = k
 		}
-		k.Versions = append(k.Versions, Version{Data: op.Data, TS: ts, Expires: op.Expires, Dead: op.Kind == versioning.OpDelete})
+		dead := op.Kind == versioning.OpDelete || op.Tombstone
+		k.Versions = append(k.Versions, Version{Data: op.Data, TS: ts, Expires: op.Expires, Dead: dead})
 		k.Revision = ts
 		k.Written += len(op.Data)
 		if op.Vacuumable != nil {
 			k.Vacuumable = *op.Vacuumable
 		}
-		for dropped := 0; k.Count() > m.Settings.MaxVersions; k.Oldest-- {
+		for dropped := 0; k.Count() > most; k.Oldest-- {
 			if k.Oldest == 1 { // the one that would become number 0 drops off
 				if dropped == 16 {
 					break

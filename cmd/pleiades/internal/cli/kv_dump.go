@@ -13,10 +13,9 @@ import (
 
 	"github.com/shieldmaidens/pleiades/base"
 	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/bytearg"
-	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/dump"
 	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/exit"
 	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/output"
-	"github.com/shieldmaidens/pleiades/versioning"
+	"github.com/shieldmaidens/pleiades/internal/dump"
 )
 
 func (a *App) kvDump() *cobra.Command {
@@ -27,8 +26,8 @@ func (a *App) kvDump() *cobra.Command {
 		Short: "Write every version of every key to a file",
 		Long: `Write every version of every key, with timestamps, expiries and deletions, in a checksummed format that kv load reads
 back. A file is written under another name first and renamed when it is complete; one that exists is kept, except
-with --force. What a load does not bring back: version numbers above holes that vacuum left (they count from 1
-again), the bucket's settings, and deletions of which nothing older is left.`,
+with --force. What a dump does not hold: of a key whose first version is gone, when it was created; how many bytes were
+written to a key in all; and a revision that is above the latest version's time, which kv mark makes.`,
 		Example: lines(
 			"pleiades kv dump backup.dump",
 			"pleiades kv dump - | zstd > backup.dump.zst",
@@ -110,53 +109,9 @@ func syncDir(dir string) error {
 }
 
 func (a *App) writeDump(ctx context.Context, s *session, w io.Writer, prefix []byte) (nkeys, versions uint64, err error) {
-	settings, err := s.bucket.Settings(ctx)
-	if err != nil {
-		return 0, 0, err
-	}
-	now, err := s.clock.Now()
-	if err != nil {
-		return 0, 0, err
-	}
-	dw, err := dump.NewWriter(w, dump.Header{
-		Created: now, Bucket: uint64(s.bucket.ID()), MaxVersions: settings.MaxVersions, Rollover: uint8(settings.Rollover),
-	})
-	if err != nil {
-		return 0, 0, err
-	}
 	bar := a.bar("dumping", 0, "keys")
 	defer bar.Clear()
-	for e, err := range s.bucket.Scan(ctx, &versioning.ScanOptions{Prefix: prefix, Deleted: true, Borrow: true}) {
-		if err == nil {
-			err = dumpKey(ctx, s, dw, e)
-		}
-		if err != nil {
-			return 0, 0, err
-		}
-		n, _ := dw.Counts()
-		bar.Set(int64(n), "")
-	}
-	if err := dw.Close(); err != nil {
-		return 0, 0, err
-	}
-	nkeys, versions = dw.Counts()
-	return nkeys, versions, nil
-}
-
-// dumpKey writes the versions of one key, oldest first. Nobody else has the store open, so that the scan and
-// the history see the same.
-func dumpKey(ctx context.Context, s *session, dw *dump.Writer, e versioning.Entry) error {
-	for v, err := range s.bucket.History(ctx, e.Key, &versioning.HistoryOptions{OldestFirst: true, Values: true}) {
-		if err != nil {
-			return err
-		}
-		err := dw.Write(&dump.Version{
-			Key: e.Key, Value: v.Data, Number: v.Version, Timestamp: v.Timestamp, ExpireAt: v.ExpireAt,
-			Tombstone: v.Tombstone, Latest: v.Version == e.Descriptor.Versions, Vacuumable: e.Descriptor.Vacuumable,
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return dump.WriteBucket(ctx, w, s.bucket, &dump.BucketOptions{
+		Prefix: prefix, Progress: func(keys uint64) { bar.Set(int64(keys), "") },
+	})
 }

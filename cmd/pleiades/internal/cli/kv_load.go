@@ -36,7 +36,12 @@ A load that has ended leaves no note: loading the same file again makes new vers
 which puts a record only if it differs from the key's latest value.
 A dump never makes a version twice, and never puts an old one on top: a version that its key has already, by
 timestamp, is unchanged, and one that is older than the key's newest is left out, unless --new-timestamps makes new
-ones of all. Version numbers of a restored key count from 1; a deletion of nothing leaves no trace.
+ones of all. A key that does not exist gets its versions back with their numbers, and an empty bucket without
+settings of its own those of the dump. A dump's versions are not cut to max_versions; later puts and vacuum do that.
+
+The report counts: loaded; unchanged (left out because the store has them already); bad; read by an earlier run
+(earlier_run: records that an interrupted load had handled, counted by it and not again); older than what is there
+(older: versions of a dump left out because their key has a newer one).
 
 Bad lines are reported with their numbers. Ctrl-C finishes the current batch, reports, and ends with code 130.`
 

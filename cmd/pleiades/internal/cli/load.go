@@ -13,6 +13,7 @@ import (
 	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/output"
 	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/progress"
 	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/record"
+	"github.com/shieldmaidens/pleiades/internal/dump"
 )
 
 // shownErrors is how many bad records are written to standard error one by one.
@@ -31,13 +32,12 @@ type loader struct {
 	key      []byte   // of the progress record
 	digest   digester // of the records that were consumed: committed, unchanged or refused
 	batch    loadBatch
-	known    knownVersions
-	remember bool // a progress record lies in the store
+	restorer *dump.Restorer // of a dump
+	remember bool           // a progress record lies in the store
 
 	loaded, unchanged, resumed int64
-	// Of a dump: deletions of nothing, and versions older than what their key has.
-	skipped, older int64
-	bad            badLines
+	older                      int64 // of a dump: versions older than what their key has
+	bad                        badLines
 }
 
 // load runs kv load.
@@ -56,6 +56,9 @@ func (a *App) load(ctx context.Context, arg string, f *loadFlags) (err error) {
 	return a.withStore(ctx, write, func(s *session) error {
 		l.s = s
 		if err := l.open(ctx); err != nil {
+			return inputFix(err)
+		}
+		if err := l.beginRestore(ctx); err != nil {
 			return inputFix(err)
 		}
 		l.bar = a.bar("loading", in.size, "B")
@@ -201,9 +204,6 @@ func (l *loader) report(took time.Duration) error {
 		if l.resumed > 0 {
 			line += fmt.Sprintf(", read by an earlier run %d", l.resumed)
 		}
-		if l.skipped > 0 {
-			line += fmt.Sprintf(", deletions of nothing %d", l.skipped)
-		}
 		if l.older > 0 {
 			line += fmt.Sprintf(", older than what is there %d", l.older)
 		}
@@ -211,7 +211,7 @@ func (l *loader) report(took time.Duration) error {
 	}
 	return p.Object(output.Row{
 		output.F("format", string(l.format)), output.F("loaded", l.loaded), output.F("unchanged", l.unchanged), output.F("bad", l.bad.count),
-		output.F("bad_lines", l.bad.first), output.F("earlier_run", l.resumed), output.F("skipped_deletions", l.skipped), output.F("older", l.older),
+		output.F("bad_lines", l.bad.first), output.F("earlier_run", l.resumed), output.F("older", l.older),
 		output.F("seconds", float64(took.Milliseconds())/1000),
 	})
 }

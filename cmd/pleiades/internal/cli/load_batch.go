@@ -6,10 +6,10 @@ import (
 	"errors"
 
 	"github.com/shieldmaidens/pleiades/base"
-	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/dump"
 	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/exit"
 	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/record"
 	"github.com/shieldmaidens/pleiades/engine"
+	"github.com/shieldmaidens/pleiades/internal/dump"
 	"github.com/shieldmaidens/pleiades/versioning"
 )
 
@@ -79,8 +79,8 @@ func (l *loader) flush(ctx context.Context, final bool) error {
 
 // tally is what became of the records of one commit.
 type tally struct {
-	loaded, unchanged, skipped, older int64
-	digest                            digester
+	loaded, unchanged, older int64
+	digest                   digester
 	// latest is the last item of each key that was put.
 	latest map[string]*loadItem
 }
@@ -127,7 +127,6 @@ func (l *loader) commit(ctx context.Context, items []loadItem, final bool) (done
 	l.digest = t.digest
 	l.loaded += t.loaded
 	l.unchanged += t.unchanged
-	l.skipped += t.skipped
 	l.older += t.older
 	return done, stop
 }

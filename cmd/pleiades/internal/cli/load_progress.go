@@ -8,10 +8,10 @@ import (
 	"time"
 
 	"github.com/shieldmaidens/pleiades/base"
-	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/dump"
 	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/record"
 	"github.com/shieldmaidens/pleiades/engine"
 	"github.com/shieldmaidens/pleiades/hlc"
+	"github.com/shieldmaidens/pleiades/internal/dump"
 	"github.com/shieldmaidens/pleiades/keys"
 )
 

@@ -7,8 +7,8 @@ import (
 	"io"
 
 	"github.com/shieldmaidens/pleiades/base"
-	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/dump"
 	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/exit"
+	"github.com/shieldmaidens/pleiades/internal/dump"
 )
 
 // guessBytes is how much of the first line is looked at.

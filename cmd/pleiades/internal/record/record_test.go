@@ -12,8 +12,9 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 	"github.com/shieldmaidens/pleiades/base"
-	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/dump"
 	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/exit"
+	"github.com/shieldmaidens/pleiades/hlc"
+	"github.com/shieldmaidens/pleiades/internal/dump"
 	"pgregory.net/rapid"
 )
 
@@ -135,7 +136,7 @@ func TestDumpSource(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := 1; i <= 3; i++ {
-		if err := w.Write(&dump.Version{Key: []byte("k"), Value: fmt.Append(nil, i), Number: i}); err != nil {
+		if err := w.Write(&dump.Version{Key: []byte("k"), Value: fmt.Append(nil, i), Number: i, Timestamp: hlc.Timestamp{WallNanos: int64(i)}}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -6,8 +6,8 @@ import (
 	"io"
 
 	"github.com/shieldmaidens/pleiades/base"
-	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/dump"
 	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/exit"
+	"github.com/shieldmaidens/pleiades/internal/dump"
 )
 
 // DefaultMaxBytes bounds one line or stanza: a value of 16 MiB in which every byte is escaped in JSON as \u00XX.
@@ -110,6 +110,15 @@ func Open(r io.Reader, opt Options) (Source, Format, error) {
 	default:
 		return nil, "", exit.New(exit.Usage, "use --format jsonl, tsv, deb or dump", "%w: %q is no input format", base.ErrInvalid, format)
 	}
+}
+
+// DumpHeader returns the header of a dump; ok is false for other sources.
+func DumpHeader(src Source) (h dump.Header, ok bool) {
+	d, ok := src.(*dumped)
+	if !ok {
+		return h, false
+	}
+	return d.r.Header(), true
 }
 
 // dumped adapts a dump to Source. A damaged dump cannot be read on: nothing in it is a Bad.

@@ -1,4 +1,5 @@
-// Package dump is the format of "kv dump": every version of every key of a bucket, as one stream.
+// Package dump is the format of "kv dump": every version of every key of a bucket, as one stream. WriteBucket makes one of a
+// bucket, a Restorer puts one into a bucket.
 //
 // All integers are big-endian; crc is CRC-32C.
 //
@@ -16,11 +17,17 @@
 //	type 255 end: keys 8 · versions 8 · chain 4. chain is the crc over the crc fields of all records before
 //
 // Invariants:
+//
 //  1. A version record stands alone: any prefix of whole records is a usable part of the dump.
+//
 //  2. The versions of one key follow each other, oldest first; keys ascend.
+//
 //  3. Magic, version and checksums are checked in this order and fail as ErrNotDump, ErrVersion, ErrDamaged;
 //     a dump that stops in front of its end record is ErrTruncated, never a shorter dump.
+//
 //  4. Reading allocates what has arrived, not what a length field claims.
+//
+//  5. A dump restored into an empty bucket and dumped again is the same dump, but for its header.
 //
 // A Writer and a Reader belong to one goroutine each.
 package dump

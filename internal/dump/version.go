@@ -41,7 +41,7 @@ type Header struct {
 	Created hlc.Timestamp
 	// Bucket is the bucket it was taken of.
 	Bucket uint64
-	// MaxVersions and Rollover are the bucket's settings; they are shown, not restored.
+	// MaxVersions and Rollover are the bucket's settings.
 	MaxVersions int
 	Rollover    uint8
 }
@@ -52,12 +52,27 @@ type Version struct {
 	Key, Value []byte
 	// Number is the version's number when the dump was taken, 1..255.
 	Number int
-	// Timestamp is when it was written.
+	// Timestamp is when it was written; never zero.
 	Timestamp hlc.Timestamp
-	// ExpireAt is the zero time for a version that does not expire; nanoseconds are kept.
+	// ExpireAt is the zero time for a version that does not expire; nanoseconds are kept. After 1970.
 	ExpireAt time.Time
-	// Tombstone marks a deletion; Latest the newest version of its key; Vacuumable is the key's flag.
+	// Tombstone marks a deletion, which has neither value nor expiry; Latest the newest version of its key; Vacuumable is the key's flag.
 	Tombstone, Latest, Vacuumable bool
+}
+
+// fault says what no store can hold, "" when v is possible.
+func (v *Version) fault() string {
+	switch {
+	case v.Number < 1 || v.Number > 255:
+		return fmt.Sprintf("version number %d", v.Number)
+	case v.Timestamp.IsZero() || v.Timestamp.WallNanos < 0:
+		return fmt.Sprintf("written at %s", v.Timestamp)
+	case v.Tombstone && (len(v.Value) > 0 || !v.ExpireAt.IsZero()):
+		return "a deletion with a value or an expiry"
+	case !v.ExpireAt.IsZero() && v.ExpireAt.UnixNano() <= 0:
+		return fmt.Sprintf("expired at %s", v.ExpireAt.Format(time.RFC3339))
+	}
+	return ""
 }
 
 // appendVersion appends the payload of a version record.
@@ -67,8 +82,8 @@ func appendVersion(dst []byte, v *Version) ([]byte, error) {
 	if len(v.Key) > maxKeyBytes || len(v.Value) > MaxValueBytes {
 		return nil, fmt.Errorf("%w: key of %d bytes, value of %d bytes", ErrTooLong, len(v.Key), len(v.Value))
 	}
-	if v.Number < 1 || v.Number > 255 {
-		return nil, fmt.Errorf("%w: version number %d", ErrTooLong, v.Number)
+	if fault := v.fault(); fault != "" {
+		return nil, fmt.Errorf("%w: %s", ErrImpossible, fault)
 	}
 	var flags byte
 	for _, f := range []struct {
@@ -103,9 +118,6 @@ func parseVersion(b []byte) (*Version, error) {
 		Number: int(b[1]), Tombstone: flags&flagTombstone != 0,
 		Latest: flags&flagLatest != 0, Vacuumable: flags&flagVacuumable != 0,
 	}
-	if v.Number == 0 {
-		return nil, fmt.Errorf("%w: version number 0", ErrDamaged)
-	}
 	var err error
 	if v.Timestamp, err = hlc.ParseBinary(b[2:fixed]); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
@@ -123,5 +135,8 @@ func parseVersion(b []byte) (*Version, error) {
 	}
 	n := int(binary.BigEndian.Uint16(b))
 	v.Key, v.Value = b[2:2+n:2+n], b[2+n:]
+	if fault := v.fault(); fault != "" {
+		return nil, fmt.Errorf("%w: %s", ErrDamaged, fault)
+	}
 	return v, nil
 }

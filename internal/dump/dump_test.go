@@ -227,16 +227,26 @@ func TestWriterRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, v := range map[string]Version{
-		"number 0":   {Key: []byte("k")},
-		"number 256": {Key: []byte("k"), Number: 256},
-		"long key":   {Key: make([]byte, maxKeyBytes+1), Number: 1},
+		"number 0":           {Key: []byte("k"), Timestamp: ts(1)},
+		"number 256":         {Key: []byte("k"), Timestamp: ts(1), Number: 256},
+		"no time":            {Key: []byte("k"), Number: 1},
+		"deletion of what":   {Key: []byte("k"), Timestamp: ts(1), Number: 1, Tombstone: true, Value: []byte("v")},
+		"expiring deletion":  {Key: []byte("k"), Timestamp: ts(1), Number: 1, Tombstone: true, ExpireAt: time.Unix(1, 0)},
+		"expired since 1970": {Key: []byte("k"), Timestamp: ts(1), Number: 1, ExpireAt: time.Unix(0, 0)},
+	} {
+		if err := w.Write(&v); !errors.Is(err, ErrImpossible) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name, v := range map[string]Version{
+		"long key": {Key: make([]byte, maxKeyBytes+1), Timestamp: ts(1), Number: 1},
 	} {
 		if err := w.Write(&v); !errors.Is(err, ErrTooLong) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	for _, key := range []string{"b", "b", "a"} {
-		err = w.Write(&Version{Key: []byte(key), Number: 1})
+		err = w.Write(&Version{Key: []byte(key), Timestamp: ts(1), Number: 1})
 	}
 	if err == nil {
 		t.Error("keys out of order were written")
@@ -256,8 +266,10 @@ func TestRoundTrip(t *testing.T) {
 					Key: []byte(key), Value: rapid.SliceOf(rapid.Byte()).Draw(rt, "value"), Number: i + 1, Latest: i == n-1,
 					Timestamp: ts(rapid.Int64Range(0, 1<<40).Draw(rt, "ts")), Tombstone: rapid.Bool().Draw(rt, "tombstone"), Vacuumable: rapid.Bool().Draw(rt, "vacuumable"),
 				}
-				if rapid.Bool().Draw(rt, "expires") {
-					v.ExpireAt = time.Unix(0, rapid.Int64().Draw(rt, "expiry")).UTC()
+				if v.Tombstone {
+					v.Value = nil
+				} else if rapid.Bool().Draw(rt, "expires") {
+					v.ExpireAt = time.Unix(0, rapid.Int64Min(1).Draw(rt, "expiry")).UTC()
 				}
 				vs = append(vs, v)
 			}

@@ -11,6 +11,8 @@ var (
 	ErrDamaged = base.New(base.ErrCorruption, "dump: damaged")
 	// ErrTruncated says that the dump stops before its end. It matches ErrDamaged's marker too.
 	ErrTruncated = base.New(base.ErrCorruption, "dump: cut off before its end")
+	// ErrImpossible says that a version to be written is none that a store can hold.
+	ErrImpossible = base.New(base.ErrInvalid, "dump: impossible version")
 	// ErrTooLong says that a key or a value does not fit into the format.
 	ErrTooLong = base.New(base.ErrInvalid, "dump: too long for the format")
 )
