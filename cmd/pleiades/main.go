@@ -1,4 +1,4 @@
-// Command pleiades is the one binary of Pleiades: today the embedded store's command line.
+// Command pleiades is the one binary of Pleiades: the node, and the command line for it and for embedded stores.
 //
 // The commands live in internal/cli; this file connects them to the process: streams, signals, exit code.
 package main
@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/shieldmaidens/pleiades/client/contexts"
 	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/cli"
 	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/terminal"
 )
@@ -26,9 +27,9 @@ func run() int {
 	// A reader that went away is an error of the write, so that the store is closed in order.
 	signal.Ignore(syscall.SIGPIPE)
 
-	home, err := os.UserConfigDir()
+	home, err := contexts.Home(os.LookupEnv)
 	if err != nil {
-		home = "" // no HOME: there are no context files then
+		home = "" // no HOME: there are no contexts then
 	}
 	app := &cli.App{
 		In:         cli.Stream{Reader: os.Stdin, Terminal: terminal.Is(os.Stdin)},

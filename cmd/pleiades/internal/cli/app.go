@@ -38,7 +38,7 @@ type App struct {
 	Wall hlc.WallClock
 	// SystemFile is the settings file of the machine; empty for none.
 	SystemFile string
-	// ConfigHome is the directory that holds pleiades/contexts; empty for none.
+	// ConfigHome is the directory of the person's contexts, see contexts.Home; empty for none.
 	ConfigHome string
 
 	cfg     *config.Config

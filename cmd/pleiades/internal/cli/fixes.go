@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/config"
 	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/exit"
 	"github.com/shieldmaidens/pleiades/engine"
 	"github.com/shieldmaidens/pleiades/hlc"
@@ -82,32 +83,7 @@ func usageFix(cmd *cobra.Command, message string) string {
 
 // nearFlag returns the flag of cmd that name was probably meant to be; empty when there is none.
 func nearFlag(cmd *cobra.Command, name string) string {
-	near, least := "", 3
-	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		if d := distance(f.Name, name); d < least && d < len(name)-1 {
-			near, least = f.Name, d
-		}
-	})
-	return near
-}
-
-// distance counts the letters that have to be inserted, removed or replaced to make b of a.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j+1]+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	return config.Near(name, names)
 }

@@ -53,7 +53,7 @@ func (w *world) app(out, errs *bytes.Buffer) *App {
 		Err:        Stream{Writer: errs, Terminal: w.tty},
 		Env:        func(name string) (string, bool) { v, ok := w.env[name]; return v, ok },
 		Wall:       func() time.Time { return w.wall },
-		ConfigHome: filepath.Join(w.dir, "config"),
+		ConfigHome: filepath.Join(w.dir, "config", "pleiades"),
 		SystemFile: filepath.Join(w.dir, "system.toml"),
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/shieldmaidens/pleiades/base"
+	"github.com/shieldmaidens/pleiades/client/contexts"
 	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/config"
 	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/exit"
 	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/output"
@@ -21,6 +22,9 @@ import (
 // settings are the global flags that can also come from the environment and from files.
 var settings = []config.Setting{
 	{Name: "dir", Help: "directory of the store"},
+	{Name: "addr", Help: "host:port of a node, or several separated by commas"},
+	{Name: "certs-dir", Help: "directory of the certificates (default: the context's)"},
+	{Name: "user", Default: contexts.DefaultUser, Help: "whose client certificate to use: client.USER.crt in --certs-dir", Check: checkUser},
 	{Name: "bucket", Default: "1", Help: "bucket number", Check: positive},
 	{Name: "shard", Default: "1001", Help: "shard number, from 1001", Check: userShard},
 	{Name: "output", Help: "table, json, jsonl, yaml or raw (default: table on a terminal, else what pipes well)", Check: checkOutput},
@@ -33,7 +37,7 @@ var settings = []config.Setting{
 }
 
 // shorthands of the global flags.
-var shorthands = map[string]string{"bucket": "B", "output": "o", "quiet": "q", "verbose": "v"}
+var shorthands = map[string]string{"addr": "a", "bucket": "B", "output": "o", "quiet": "q", "verbose": "v"}
 
 func positive(s string) error {
 	if n, err := strconv.ParseUint(s, 10, 64); err != nil || n == 0 {
@@ -46,6 +50,13 @@ func positive(s string) error {
 func userShard(s string) error {
 	if n, err := strconv.ParseUint(s, 10, 64); err != nil || n < uint64(engine.FirstUserShard) {
 		return fmt.Errorf("%q is no number from %d", s, engine.FirstUserShard)
+	}
+	return nil
+}
+
+func checkUser(s string) error {
+	if s == "" || strings.ContainsAny(s, "/\\") || strings.HasPrefix(s, ".") {
+		return fmt.Errorf("%q is no name", s)
 	}
 	return nil
 }
@@ -83,18 +94,23 @@ func declareSettings(root *cobra.Command) {
 		fs.StringP(s.Name, shorthands[s.Name], s.Default, usage)
 	}
 	fs.String("config", "", "settings file [PLEIADES_CONFIG]")
-	fs.String("context", "", "name of a context file in the user's configuration directory [PLEIADES_CONTEXT]")
+	fs.String("context", "", "name of a context (default: the current one) [PLEIADES_CONTEXT]")
 }
 
 // resolve reads the settings for cmd.
 func (a *App) resolve(cmd *cobra.Command) error {
-	given := func(name string) (string, bool) {
-		f := cmd.Flags().Lookup(name)
-		if f == nil || !f.Changed {
-			return "", false
-		}
-		return f.Value.String(), true
+	src, err := a.sources(cmd)
+	if err != nil {
+		return err
 	}
+	a.cfg, err = config.Resolve(settings, src)
+	return err
+}
+
+// sources are the places where cmd's settings come from. A context that is named has to be there; the current one has
+// to be readable if there is one.
+func (a *App) sources(cmd *cobra.Command) (config.Sources, error) {
+	given := givenFlag(cmd)
 	named := func(name, env string) string {
 		if v, ok := given(name); ok {
 			return v
@@ -108,19 +124,33 @@ func (a *App) resolve(cmd *cobra.Command) error {
 	}
 	if name := named("context", "PLEIADES_CONTEXT"); name != "" {
 		if name != filepath.Base(name) || strings.HasPrefix(name, ".") {
-			return exit.New(exit.Usage, "give the name only, without a path and .toml", "%w: context %q", base.ErrInvalid, name)
+			return src, exit.New(exit.Usage, "give the name only, without a path and .toml", "%w: context %q", base.ErrInvalid, name)
 		}
-		src.Files = append(src.Files, config.File{Path: filepath.Join(a.ConfigHome, "pleiades", "contexts", name+".toml")})
+		src.Files = append(src.Files, config.File{Path: contexts.Path(a.ConfigHome, name)})
+	} else if a.ConfigHome != "" {
+		current, err := contexts.Current(a.ConfigHome)
+		if err != nil {
+			return src, exit.WithFix(err, "name a context with --context, or remove the file")
+		}
+		if current != "" {
+			src.Files = append(src.Files, config.File{Path: contexts.Path(a.ConfigHome, current), Optional: true})
+		}
 	}
 	if a.SystemFile != "" {
 		src.Files = append(src.Files, config.File{Path: a.SystemFile, Optional: true})
 	}
-	cfg, err := config.Resolve(settings, src)
-	if err != nil {
-		return err
+	return src, nil
+}
+
+// givenFlag returns the flags that were given to cmd.
+func givenFlag(cmd *cobra.Command) func(name string) (string, bool) {
+	return func(name string) (string, bool) {
+		f := cmd.Flags().Lookup(name)
+		if f == nil || !f.Changed {
+			return "", false
+		}
+		return f.Value.String(), true
 	}
-	a.cfg = cfg
-	return nil
 }
 
 func (a *App) text(name string) string {

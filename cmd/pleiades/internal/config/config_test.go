@@ -111,6 +111,22 @@ func TestFileErrors(t *testing.T) {
 	}
 }
 
+// TestOthersSettings: a file may hold what another command asks for; a near miss is told what was meant.
+func TestOthersSettings(t *testing.T) {
+	f := file(t, "listen = \"x\"\ndir = \"d\"")
+	c, err := Resolve(settings, Sources{Files: []File{f}, Others: []string{"listen"}})
+	if err != nil || c.Get("dir").Text != "d" || c.Get("listen").Text != "" {
+		t.Errorf("%+v, %v", c, err)
+	}
+	_, err = Resolve(settings, Sources{Files: []File{file(t, "lisen = 1")}, Others: []string{"listen"}})
+	if _, fix := exit.Of(err); fix != "did you mean: listen" {
+		t.Errorf("%v: %s", err, fix)
+	}
+	if near := Near("colour", []string{"dir", "n"}); near != "" {
+		t.Errorf("colour is near %s", near)
+	}
+}
+
 // TestCheckNamesTheOrigin: a bad value says who set it.
 func TestCheckNamesTheOrigin(t *testing.T) {
 	_, err := Resolve(settings, Sources{Env: lookup(map[string]string{"PLEIADES_N": "bad"})})
@@ -125,7 +141,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		got, err := parse("f", text, settings)
+		got, err := parse("f", text, settings, nil)
 		if err != nil {
 			if code, fix := exit.Of(err); code != exit.Usage || fix == "" {
 				t.Fatalf("%v: code %d", err, code)
@@ -136,7 +152,7 @@ func FuzzParse(f *testing.F) {
 		for name, e := range got {
 			again.WriteString(name + " = " + strconv.Quote(e.text) + "\n")
 		}
-		back, err := parse("f", again.String(), settings)
+		back, err := parse("f", again.String(), settings, nil)
 		if err != nil || len(back) != len(got) {
 			t.Fatalf("%q: %v", again.String(), err)
 		}

@@ -28,7 +28,7 @@ type entry struct{ text, origin string }
 // parsed is what one file says, by setting.
 type parsed map[string]entry
 
-func (f File) read(settings []Setting) (parsed, error) {
+func (f File) read(settings []Setting, others []string) (parsed, error) {
 	file, err := os.Open(f.Path)
 	if err != nil {
 		if f.Optional && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)) {
@@ -46,16 +46,19 @@ func (f File) read(settings []Setting) (parsed, error) {
 	if len(b) > maxFileBytes {
 		return nil, exit.New(exit.Usage, "check that this is the settings file", "%w: %s is longer than 1 MiB", base.ErrInvalid, f.Path)
 	}
-	return parse(f.Path, string(b), settings)
+	return parse(f.Path, string(b), settings, others)
 }
 
 // parse reads name = value lines.
-func parse(path, text string, settings []Setting) (parsed, error) {
-	known := make(map[string]bool, len(settings))
-	names := make([]string, len(settings))
-	for i, s := range settings {
-		known[s.Name] = true
-		names[i] = s.Name
+func parse(path, text string, settings []Setting, others []string) (parsed, error) {
+	names := make([]string, 0, len(settings)+len(others))
+	for _, s := range settings {
+		names = append(names, s.Name)
+	}
+	names = append(names, others...)
+	known := make(map[string]bool, len(names))
+	for _, name := range names {
+		known[name] = true
 	}
 	out := parsed{}
 	for i, line := range strings.Split(text, "\n") {
@@ -76,7 +79,7 @@ func parse(path, text string, settings []Setting) (parsed, error) {
 			return nil, fault(`write name = value, as in dir = "data"`, "%q is no setting", line)
 		}
 		if !known[name] {
-			return nil, fault("known settings: "+strings.Join(names, ", "), "unknown setting %q", name)
+			return nil, fault(suggestion(name, names), "unknown setting %q", name)
 		}
 		if first, twice := out[name]; twice {
 			return nil, fault("remove one of the lines", "%q is set already in %s", name, first.origin)

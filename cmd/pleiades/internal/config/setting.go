@@ -58,6 +58,8 @@ type Sources struct {
 	Env func(name string) (string, bool)
 	// Files are read in this order; the first that names a setting wins.
 	Files []File
+	// Others are names that files may hold although they are not asked for here: the settings of another command.
+	Others []string
 }
 
 // Resolve asks the sources for every setting. All faults come in one usage error.
@@ -65,7 +67,7 @@ func Resolve(settings []Setting, src Sources) (*Config, error) {
 	var faults []string
 	var files []parsed
 	for _, f := range src.Files {
-		p, err := f.read(settings)
+		p, err := f.read(settings, src.Others)
 		if err != nil {
 			return nil, err
 		}
