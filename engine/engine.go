@@ -23,6 +23,7 @@ type Engine struct {
 	// backgroundErrors is its count of errors, to be read atomically.
 	events           unsafe.Pointer
 	backgroundErrors *uint64
+	env              storeEnv          // owned; what RocksDB sees of the file system
 	cfOpts           *grocksdb.Options // owned; used for every family that is created later
 	cache            *grocksdb.Cache   // owned; the one block cache
 	owned            []func()          // destroys options, caches and filters, in reverse order, after db

@@ -60,10 +60,7 @@ class Listener : public rocksdb::EventListener {
   explicit Listener(ple_events* events) : events_(events) {}
 
   void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* st) override {
-    if (st->ok()) return;
-    std::lock_guard<std::mutex> hold(events_->mu);
-    if (events_->first_error.empty()) events_->first_error = st->ToString();
-    events_->background_errors.fetch_add(1);
+    if (!st->ok()) ple_events_fail(events_, *st);
   }
   // Automatic resumption would hide that a compaction met a damaged file; the engine decides.
   void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status, bool* resume) override {
@@ -105,6 +102,12 @@ void ple_set_status(const rocksdb::Status& st, ple_status* out) {
   out->subcode = static_cast<int32_t>(st.subcode());
   out->severity = static_cast<int32_t>(st.severity());
   out->message = strdup(st.ToString().c_str());
+}
+
+void ple_events_fail(ple_events* events, const rocksdb::Status& st) {
+  std::lock_guard<std::mutex> hold(events->mu);
+  if (events->first_error.empty()) events->first_error = st.ToString();
+  events->background_errors.fetch_add(1);
 }
 
 extern "C" {

@@ -1,6 +1,8 @@
 #ifndef PLEIADES_ENGINE_NATIVE_ENV_H
 #define PLEIADES_ENGINE_NATIVE_ENV_H
 
+#include "native.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -9,8 +11,12 @@ extern "C" {
 // the options that it is set on and the database.
 typedef struct ple_env ple_env;
 
-// ple_env_new makes one for the store in dir (absolute, without a slash at its end).
-ple_env* ple_env_new(const char* dir);
+// ple_env_new makes one for the store in dir (absolute, without a slash at its end). events must outlive
+// it.
+ple_env* ple_env_new(const char* dir, ple_events* events);
+// ple_env_opened says that the database is open: from now on a log that can't be made is reported to
+// events as a failure in the background, and its first write fails, instead of its making.
+void ple_env_opened(ple_env* env);
 void ple_env_free(ple_env* env);
 void ple_options_set_env(void* options, ple_env* env);
 

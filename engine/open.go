@@ -165,6 +165,7 @@ func (e *Engine) openRocksDB(exists bool) error {
 			return classifyText("open "+e.dir, err)
 		}
 	}
+	e.env.opened()
 	e.db, e.dbp = db, rawDB(db)
 	shards := make([]*Shard, len(names))
 	for i, h := range handles {

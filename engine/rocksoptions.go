@@ -59,11 +59,11 @@ func (e *Engine) buildOptions() *grocksdb.Options {
 	e.events = newEvents()
 	e.backgroundErrors = backgroundErrorCount(e.events)
 	prepareOptions(opts, e.events)
-	freeEnv := setEnv(opts, e.dir)
+	e.env = setEnv(opts, e.dir, e.events)
 	setLog(opts, e.dir)
 	e.cfOpts = opts
 	e.cache = cache
-	e.owned = append(e.owned, freeEnv, cache.Destroy, table.Destroy, opts.Destroy)
+	e.owned = append(e.owned, e.env.free, cache.Destroy, table.Destroy, opts.Destroy)
 	return opts
 }
 

@@ -112,6 +112,8 @@ func (s *shellServer) run(args []string) (string, error) {
 		value := make([]byte, n)
 		_, _ = rand.Read(value) // never fails; what compresses would not fill a disk
 		return "", s.commit(engine.Sync, func(b *engine.Batch) error { return b.Put(s.sh, []byte(args[1]), value) })
+	case "spread":
+		return "", s.spread(ctx, args[1], args[2])
 	case "unsynced":
 		return "", s.commit(engine.NoSync, func(b *engine.Batch) error { return b.Put(s.sh, []byte(args[1]), []byte(args[1])) })
 	case "reclaim":
@@ -134,6 +136,32 @@ func (s *shellServer) run(args []string) (string, error) {
 		return "", s.e.Close()
 	}
 	return "", fmt.Errorf("no such command: %q", args)
+}
+
+// spread writes a value of so many bytes to each of four shards in one unsynced batch.
+func (s *shellServer) spread(ctx context.Context, key, size string) error {
+	n, err := strconv.Atoi(size)
+	if err != nil {
+		return err
+	}
+	shards := []*engine.Shard{s.sh}
+	for id := engine.ShardID(1002); id <= 1004; id++ {
+		sh, err := s.e.EnsureShard(ctx, id)
+		if err != nil {
+			return err
+		}
+		shards = append(shards, sh)
+	}
+	value := make([]byte, n)
+	_, _ = rand.Read(value) // never fails
+	return s.commit(engine.NoSync, func(b *engine.Batch) error {
+		for _, sh := range shards {
+			if err := b.Put(sh, []byte(key), value); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func (s *shellServer) commit(mode engine.CommitMode, fill func(b *engine.Batch) error) error {
