@@ -45,6 +45,7 @@ var houseRules = map[string]rules{
 	"vacuum": {
 		own: []string{"base", "keys", "hlc", "engine", "versioning", "internal/storemodel"},
 	},
+	"net/certs":    {own: []string{"base"}},
 	"net/pwp/wire": {own: []string{"base"}},
 	"net/pwp/pair": {own: []string{"base", "net/pwp/wire"}},
 	"net/pwp":      {own: []string{"base", "net/pwp/wire", "net/pwp/pair", "net/pwp/pwptest"}},
