@@ -73,6 +73,10 @@ func AppendBucketSettings(dst []byte, b BucketID) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, byte(NamespaceMeta), metaBucket), uint64(b))
 }
 
+// AppendCountedMark appends the key of the mark that says that the counters of what buckets hold are right: 'm', 'v'.
+// A writer that does not count removes it.
+func AppendCountedMark(dst []byte) []byte { return append(dst, byte(NamespaceMeta), metaCounted) }
+
 // AppendLocalShard appends the node-local key of a shard's record: 's', shard id (8 bytes BE).
 func AppendLocalShard(dst []byte, shard uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, LocalShard), shard)

@@ -36,6 +36,9 @@ const (
 // metaBucket is the second byte of a bucket's settings key; part of the format.
 const metaBucket = 'b'
 
+// metaCounted is the second byte of the mark's key; part of the format.
+const metaCounted = 'v'
+
 // BucketID names a bucket; ids are unique in a constellation. 0 is not a bucket.
 type BucketID uint64
 

@@ -35,9 +35,8 @@ type Applier struct {
 	overlay  overlay
 	settings map[keys.BucketID]Settings // changed by this applier
 	highest  hlc.Timestamp
-	bumped   bool
 	err      error
-
+	hooks
 	// Scratch memory.
 	plan    plan
 	pb      *storagev1.KeyValuePairDescriptor
@@ -119,7 +118,7 @@ func (a *Applier) apply(op *Op, ts hlc.Timestamp) (WriteResult, error) {
 	}
 	a.highest = later(a.highest, ts)
 	reads += a.plan.slotReads()
-	if err := a.execute(st, rec); err != nil {
+	if err := a.guarded(op, st, rec); err != nil {
 		if len(a.plan.moves) > 0 && errors.Is(err, engine.ErrBatchTooLarge) {
 			err = fmt.Errorf("%w (rollover cascade rewrites %d versions at once; set the bucket to relabel, or drop versions first)",
 				err, len(a.plan.moves)+1)
@@ -130,7 +129,7 @@ func (a *Applier) apply(op *Op, ts hlc.Timestamp) (WriteResult, error) {
 	res := WriteResult{
 		Version: a.plan.after.count, Revision: a.plan.after.revision,
 		RolledOver: a.plan.rolled, Dropped: a.plan.dropped,
-		Reads: reads, Writes: a.plan.writes(),
+		Reads: reads, Writes: a.plan.writes(), Usage: a.usage,
 	}
 	if op.Kind == OpPurge {
 		res.Revision = ts
@@ -327,6 +326,7 @@ func (a *Applier) moveSlot(st *keyState, m move) error {
 
 // Committed says that the batch was committed: the store's caches take over what was written.
 func (a *Applier) Committed() {
+	a.marksCommitted()
 	for _, st := range a.overlay.states {
 		switch {
 		case !st.loaded:

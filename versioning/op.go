@@ -52,6 +52,8 @@ type Op struct {
 	// IfRevision, when not nil, makes the op fail with a RevisionError unless the key's revision is
 	// this one. The zero timestamp asks for a key that does not exist at all.
 	IfRevision *hlc.Timestamp
+	// IfVersion, when not 0, makes the op fail with ErrRevisionMismatch unless the latest version has this number.
+	IfVersion int
 
 	// Of OpPut: the value, its CRC-32C if the client sent one, "only if the key has no value", the
 	// wall time of expiry (0: never) and the vacuumable flag (nil: as it is). OpRestore has all but
@@ -140,4 +142,6 @@ type WriteResult struct {
 	// Reads and Writes count the records that were asked of the engine (found or not; the cache
 	// saves some) and written or removed. A purge counts removals.
 	Reads, Writes int
+	// Usage is by how much the write changed what its bucket holds; zero unless Options.Counted is set.
+	Usage Usage
 }

@@ -37,6 +37,10 @@ type Options struct {
 	// clock; a replicated store passes the time up to which it has applied. It is asked only when a
 	// value that can expire is read.
 	ReadTime func() (hlc.Timestamp, error)
+	// Counted makes appliers say in WriteResult.Usage by how much each write changes what its bucket holds, at the
+	// price of a read for each version that ceases to exist. A store without it that writes removes the mark 'm' 'v'
+	// (keys.AppendCountedMark), by which who keeps such counts knows that they are still right.
+	Counted bool
 }
 
 func (o *Options) withDefaults(clock *hlc.Clock) (Options, error) {
@@ -94,6 +98,7 @@ type Store struct {
 	closed   atomic.Bool
 	claim    engine.Claim
 	appliers sync.Pool
+	mark     atomic.Uint32
 }
 
 // Open returns the store of a shard. opts may be nil. The clock's timestamps must be above all that
