@@ -12,7 +12,7 @@ import (
 )
 
 // DefaultUser is the name of the client certificate that a first node makes.
-const DefaultUser = "admin"
+const DefaultUser = "root"
 
 // Context says how to reach nodes.
 type Context struct {

@@ -134,5 +134,5 @@ func Example() {
 	}
 	current, err := contexts.Read(home, "")
 	fmt.Println(current.Name, current.Addrs, current.CertsDir, current.User, err)
-	// Output: local [127.0.0.1:7420] /srv/pleiades/certs admin <nil>
+	// Output: local [127.0.0.1:7420] /srv/pleiades/certs root <nil>
 }

@@ -6,7 +6,7 @@
 //	└── contexts
 //	    └── local.toml       addr = "127.0.0.1:7420"
 //	                         certs-dir = "…/certs"
-//	                         user = "admin"
+//	                         user = "root"
 //
 // A context file is also a settings file of the command line, and may hold other settings of it (docs/operations.md); this
 // package reads those that say how to reach a node, and skips the others.

@@ -53,8 +53,11 @@ var houseRules = map[string]rules{
 		own:       []string{"base", "net/pwp", "net/pwp/wire"},
 		noExample: "that of net/pwp shows it",
 	},
-	"kvstore/kvwire": {own: []string{"base", "keys", "hlc", "kverr", "api/...", "net/pwp/wire"}, modules: []string{protobuf}},
+	"kvstore/kvwire":  {own: []string{"base", "keys", "hlc", "kverr", "api/...", "net/pwp/wire"}, modules: []string{protobuf}},
 	"client/contexts": {own: []string{"base"}, modules: []string{gotoml}},
+	"system": {
+		own: []string{"base", "api/...", "net/pwp", "net/pwp/wire", "net/pwp/pair", "net/pwp/pwptest"},
+	},
 	"bench": {
 		own:     []string{"base", "keys", "hlc", "engine", "versioning"},
 		modules: []string{xsys},
