@@ -15,6 +15,7 @@ const (
 	grocksdb = "github.com/linxGnu/grocksdb"
 	protobuf = "google.golang.org/protobuf"
 	vtproto  = "github.com/planetscale/vtprotobuf"
+	quicgo   = "github.com/quic-go/quic-go"
 	xsys     = "golang.org/x/sys"
 	xsync    = "golang.org/x/sync"
 	cobra    = "github.com/spf13/cobra"
@@ -39,7 +40,7 @@ var houseRules = map[string]rules{
 		modules: []string{grocksdb, xsys},
 	},
 	"versioning": {
-		own:     []string{"base", "keys", "hlc", "engine", "api/...", "internal/storemodel"},
+		own:     []string{"base", "keys", "hlc", "kverr", "engine", "api/...", "internal/storemodel"},
 		modules: []string{protobuf, xsync},
 	},
 	"vacuum": {
@@ -57,6 +58,10 @@ var houseRules = map[string]rules{
 	"client/contexts": {own: []string{"base"}, modules: []string{gotoml}},
 	"system": {
 		own: []string{"base", "api/...", "net/pwp", "net/pwp/wire", "net/pwp/pair", "net/pwp/pwptest"},
+	},
+	"net/endpoint": {
+		own:     []string{"base", "net/certs", "net/pwp", "net/pwp/wire"},
+		modules: []string{quicgo},
 	},
 	"bench": {
 		own:     []string{"base", "keys", "hlc", "engine", "versioning"},
