@@ -1,6 +1,7 @@
 package pwp
 
 import (
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -163,11 +164,11 @@ func (l *link) perform(o *pair.Output) error {
 		l.stopReading(o.StopCode)
 	}
 	if len(o.Setup) > 0 {
-		if _, err := l.setup.Write(o.Setup); err != nil {
-			return err
-		}
-		if err := l.setup.CloseWrite(); err != nil {
-			return err
+		// A client may have given up reading it, for it knows the number; a lost connection shows below.
+		if _, err := l.setup.Write(o.Setup); err == nil {
+			_ = l.setup.CloseWrite()
+		} else {
+			l.setup.Reset(wire.CloseNone)
 		}
 	}
 	if len(o.Main) > 0 {
@@ -207,9 +208,9 @@ func (l *link) writeFailedLocked(err error) {
 }
 
 // blameLocked notes the first reason why the pair ends badly. One is better than first: a server that had no room for
-// the pair read nothing of it.
+// the pair, or took no early data, read nothing of it.
 func (l *link) blameLocked(err error) {
-	if l.waitIn != nil && closeCodeOf(err) == wire.CloseOverloaded {
+	if l.waitIn != nil && (closeCodeOf(err) == wire.CloseOverloaded || errors.Is(err, ErrNotRun)) {
 		err = ErrNotRun
 	} else if l.mu.cause != nil {
 		return

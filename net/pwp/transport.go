@@ -25,6 +25,17 @@ type Stream interface {
 	Reset(code wire.CloseCode)
 }
 
+// TryWriter is a Stream that can take bytes without waiting. A pair with nothing else to write then writes from the goroutine
+// that has something to say, and needs no other.
+type TryWriter interface {
+	// TryWrite takes all of p, or nothing and returns ErrWouldBlock. It never waits for the peer. p is not kept. Nobody
+	// else writes to the stream meanwhile.
+	TryWrite(p []byte) error
+}
+
+// ErrWouldBlock is what TryWrite returns when the peer grants no room for all of it; Write waits for it.
+var ErrWouldBlock = errors.New("pwp: writing would wait")
+
 // Conn is a connection that carries streams in both directions, such as a QUIC connection. All methods may be called
 // concurrently.
 type Conn interface {

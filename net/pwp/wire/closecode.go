@@ -47,6 +47,8 @@ const (
 	CloseSlowReader CloseCode = 0x500F
 	// CloseShutdown is a side that stops.
 	CloseShutdown CloseCode = 0x5010
+	// CloseUntrusted is a connection whose peer's certificate is not trusted any more.
+	CloseUntrusted CloseCode = 0x5011
 )
 
 var closeNames = map[CloseCode]string{
@@ -56,6 +58,7 @@ var closeNames = map[CloseCode]string{
 	CloseBadMessage: "bad message", CloseRefused: "service refused", CloseVersion: "version",
 	CloseOverloaded: "overloaded", CloseSetupTimeout: "set-up timeout", CloseMessageTimeout: "message timeout",
 	CloseHeartbeatTimeout: "heartbeat timeout", CloseSlowReader: "slow reader", CloseShutdown: "shutdown",
+	CloseUntrusted: "not trusted any more",
 }
 
 func (c CloseCode) String() string {
