@@ -38,6 +38,7 @@ func (e *Engine) buildOptions() *grocksdb.Options {
 	opts.SetDbWriteBufferSize(uint64(o.MemtableBytes))
 	opts.SetWriteBufferSize(uint64(o.ShardMemtableBytes))
 	opts.SetArenaBlockSize(arenaBlockBytes)
+	setMemtable(opts)
 	opts.SetMaxOpenFiles(openFiles(o.MaxOpenFiles))
 	opts.SetMaxBackgroundJobs(o.BackgroundJobs)
 	opts.SetLevelCompactionDynamicLevelBytes(true)
