@@ -10,6 +10,7 @@
 #   STATES=5000 SEED=         how many crash states `make crash` verifies
 #   BENCH=. COUNT=6 REF=HEAD which benchmarks, how often, and what `make bench-compare` compares with
 #   PEERSFLAGS='-rounds 1'   flags for `make bench-peers`; bin/peers -help lists them
+#   RPCFLAGS='-rounds 1'     flags for `make bench-rpc`; bin/rpc -help lists them
 
 SHELL         := bash
 .SHELLFLAGS   := -euo pipefail -c
@@ -34,6 +35,7 @@ REF       ?= HEAD
 ROCKSDB   ?= debian
 TESTFLAGS ?=
 PEERSFLAGS ?=
+RPCFLAGS   ?=
 
 # How long all tests of one package may take before Go ends them and prints every goroutine.
 TESTTIMEOUT ?= 20m
@@ -142,6 +144,13 @@ bench-peers: check-rocksdb ## compare with RocksDB, Pebble, Badger and bbolt: a 
 	@mkdir -p bin
 	$(GO) -C bench/peers build -o '$(CURDIR)/bin/peers' .
 	bin/peers -out 'bin/bench-peers/$(ROCKSDB)' $(PEERSFLAGS)
+
+# Likewise: who uses Pleiades does not download gRPC.
+.PHONY: bench-rpc
+bench-rpc: ## compare the wire protocol with gRPC and bare QUIC: a table in bin/bench-rpc, 5 minutes (RPCFLAGS=)
+	@mkdir -p bin
+	$(GO) -C bench/rpc build -o '$(CURDIR)/bin/rpc' .
+	bin/rpc -out bin/bench-rpc $(RPCFLAGS)
 
 .PHONY: vuln
 vuln: $(GO_STAMP) ## look for known vulnerabilities (needs the internet; not part of CI)
