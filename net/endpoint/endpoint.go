@@ -56,7 +56,7 @@ type Endpoint struct {
 	}
 }
 
-// Open opens the socket and begins to accept, if opts.Listen or opts.PacketConn says so. Close it. Errors: ErrOptions,
+// Open opens the socket and begins to accept, if opts.Listen says so. Close it. Errors: ErrOptions,
 // ErrListen, ErrAddress.
 func Open(opts *Options) (*Endpoint, error) {
 	if opts == nil || opts.Certs == nil {
@@ -95,7 +95,7 @@ func Open(opts *Options) (*Endpoint, error) {
 		key := quic.TokenGeneratorKey(opts.TokenKey)
 		e.tr.TokenGeneratorKey = &key
 	}
-	if opts.Listen != "" || opts.PacketConn != nil {
+	if opts.Listen != "" {
 		if err := e.listen(); err != nil {
 			e.cancel()
 			_ = e.tr.Close()

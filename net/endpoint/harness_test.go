@@ -103,7 +103,7 @@ type node struct {
 // serve opens an endpoint as o says, on loopback if it does not, and serves on it.
 func serve(t testing.TB, o *endpoint.Options) *node {
 	t.Helper()
-	if o.Listen == "" && o.PacketConn == nil {
+	if o.Listen == "" {
 		o.Listen = "127.0.0.1:0"
 	}
 	n := &node{service: &service{}, conns: make(chan *endpoint.Conn, 1000)}

@@ -54,8 +54,8 @@ type Options struct {
 	Keylog io.Writer
 	// QLogDir gets a qlog file (JSON text sequence) for each connection. Empty for none.
 	QLogDir string
-	// PacketConn is used instead of a socket of the endpoint's own, and closed with it. Anything but a *net.UDPConn is
-	// slower. nil for an own socket.
+	// PacketConn is used instead of a socket of the endpoint's own, and closed with it; of Listen only counts then whether it
+	// is empty. Anything but a *net.UDPConn is slower. nil for an own socket.
 	PacketConn net.PacketConn
 }
 
