@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -25,12 +24,13 @@ const (
 	// DefaultClient is the name of the client's certificate that a first node and `pleiades cert create-client` make.
 	DefaultClient = "root"
 
-	// DefaultCATTL, DefaultTTL are how long a CA and a leaf are valid.
+	// DefaultCATTL is how long a CA is valid that is given no other time.
 	DefaultCATTL = 10 * 365 * 24 * time.Hour
-	DefaultTTL   = 365 * 24 * time.Hour
-
-	// MinTTL and MaxTTL bound what may be asked for.
+	// DefaultTTL is how long a leaf is valid that is given no other time.
+	DefaultTTL = 365 * 24 * time.Hour
+	// MinTTL is the shortest validity that may be asked for.
 	MinTTL = time.Minute
+	// MaxTTL is the longest validity that may be asked for.
 	MaxTTL = 30 * 365 * 24 * time.Hour
 
 	// backdate is how long before now a certificate becomes valid, for peers whose clock is behind.
@@ -109,7 +109,7 @@ func CreateCA(dir string, o *CAOptions) (Info, error) {
 	if err := writePair(dir, caStem, []*x509.Certificate{cert}, key); err != nil {
 		return Info{}, err
 	}
-	return infoOf(dir, caStem, cert), nil
+	return describe(dir, caStem, cert, cert), nil
 }
 
 func newCA(constellation string, o *CAOptions) (*x509.Certificate, *ecdsa.PrivateKey, error) {
@@ -185,6 +185,9 @@ func createLeaf(dir string, leaf Leaf, o *LeafOptions) (Info, error) {
 
 // issue signs and writes a new leaf. The directory is locked.
 func issue(dir string, leaf Leaf, o *LeafOptions) (Info, error) {
+	if err := finishRotation(dir, caStem); err != nil {
+		return Info{}, err
+	}
 	ca, caKey, err := readPair(dir, caStem, ErrNoCA)
 	if err != nil {
 		return Info{}, err
@@ -220,7 +223,7 @@ func issue(dir string, leaf Leaf, o *LeafOptions) (Info, error) {
 	if err := writePair(dir, string(leaf), []*x509.Certificate{cert}, key); err != nil {
 		return Info{}, err
 	}
-	return infoOf(dir, string(leaf), cert), nil
+	return describe(dir, string(leaf), cert, ca), nil
 }
 
 func leafTemplate(id Identity, hosts []string, now, end time.Time) (*x509.Certificate, error) {
@@ -299,37 +302,4 @@ func randomHex(n int) string {
 	b := make([]byte, n)
 	_, _ = rand.Read(b) // never fails (crypto/rand)
 	return hex.EncodeToString(b)
-}
-
-// Info describes a certificate in a directory.
-type Info struct {
-	// Cert and Key are the paths of its files.
-	Cert, Key string
-	// Identity is whom it stands for; zero when the certificate cannot be read.
-	Identity Identity
-	// Hosts are the names and addresses a node is reached by.
-	Hosts []string
-	// Issuer is the CA that signed it, its URI; empty when no CA of ca.crt did.
-	Issuer string
-	// HasKey says that its key is there. A node or client needs it; ca.key may be elsewhere.
-	HasKey bool
-	// Signs says that a CA is the one that signs new certificates here.
-	Signs bool
-	// Problem says why it cannot be used now; nil when it can.
-	Problem error
-}
-
-func infoOf(dir, stem string, cert *x509.Certificate) Info {
-	info := Info{Cert: filepath.Join(dir, stem+certExt), Key: filepath.Join(dir, stem+keyExt), HasKey: true, Hosts: hostsOf(cert)}
-	info.Identity, info.Problem = IdentityOf(cert)
-	return info
-}
-
-// hostsOf lists the hosts that a certificate names.
-func hostsOf(cert *x509.Certificate) []string {
-	hosts := slices.Clone(cert.DNSNames)
-	for _, ip := range cert.IPAddresses {
-		hosts = append(hosts, ip.String())
-	}
-	return hosts
 }
