@@ -26,6 +26,7 @@ const (
 	nextExt  = ".next" // behind keyExt, while a rotation is under way
 	tempMark = ".tmp-"
 
+	pemBegin       = "-----BEGIN "
 	pemCertificate = "CERTIFICATE"
 	pemKey         = "PRIVATE KEY" // PKCS #8
 	pemECKey       = "EC PRIVATE KEY"
@@ -74,7 +75,7 @@ func parseCerts(b []byte, path string, most int) ([]*x509.Certificate, error) {
 	for b = bytes.TrimSpace(b); len(b) > 0; b = bytes.TrimSpace(b) {
 		block, rest := pem.Decode(b)
 		switch {
-		case block == nil:
+		case block == nil, !bytes.HasPrefix(b, []byte(pemBegin)): // Decode would pass over a block with a damaged beginning
 			return bad(nil, "no whole PEM block after %d certificates", len(certs))
 		case block.Type != pemCertificate:
 			return bad(nil, "it holds a %q", block.Type)
@@ -141,6 +142,9 @@ func readCAs(dir string) ([]*x509.Certificate, error) {
 		}
 		if i == 0 {
 			first = id
+		}
+		if err := ca.CheckSignatureFrom(ca); err != nil { // nobody else looks at it, and it tells damage
+			return nil, failBy(ErrBadCertificate, err, "replace it by a whole copy", "%s: the own signature of %s", path, id)
 		}
 		if id.Role != RoleCA || id.Constellation != first.Constellation {
 			return nil, fail(ErrBadCertificate, "keep the CAs of one constellation in it, and nothing else", "%s: certificate %d is %s", path, i+1, id)
