@@ -6,7 +6,7 @@
 #   RACE=1                   tests under the race detector (what `make race` sets)
 #   PKG=./keys/...           restrict test, race, cover, fuzz and bench to some packages
 #   RUN=TestName             restrict test and race to some tests
-#   FUZZTIME=30s             how long `make fuzz` runs each target
+#   FUZZTIME=30s FUZZFLAGS=  how long `make fuzz` runs each target, and flags of go test for it ('-parallel 1')
 #   STATES=5000 SEED=         how many crash states `make crash` verifies
 #   BENCH=. COUNT=6 REF=HEAD which benchmarks, how often, and what `make bench-compare` compares with
 #   PEERSFLAGS='-rounds 1'   flags for `make bench-peers`; bin/peers -help lists them
@@ -27,6 +27,7 @@ RUN       ?=
 RACE      ?=
 VERSION   ?=
 FUZZTIME  ?= 30s
+FUZZFLAGS ?=
 BENCH     ?= .
 COUNT     ?= 6
 STATES    ?= 5000
@@ -112,8 +113,8 @@ tidy-check: ## fail when go.mod or go.sum is not tidy
 ##@ Deeper
 
 .PHONY: fuzz
-fuzz: check-rocksdb ## run every fuzz target for FUZZTIME (30s), PKG=
-	./scripts/fuzz '$(FUZZTIME)' $(PKG)
+fuzz: check-rocksdb ## run every fuzz target for FUZZTIME (30s), end with a table (PKG=, FUZZFLAGS=)
+	FUZZFLAGS='$(FUZZFLAGS)' ./scripts/fuzz '$(FUZZTIME)' $(PKG)
 
 .PHONY: crash
 crash: check-rocksdb ## crash the store at its sync points, verify what is left (STATES=5000, SEED=)

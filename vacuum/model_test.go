@@ -11,34 +11,23 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/shieldmaidens/pleiades/hlc"
+	"github.com/shieldmaidens/pleiades/internal/storemodel"
 	"github.com/shieldmaidens/pleiades/keys"
 	"github.com/shieldmaidens/pleiades/vacuum"
 	"github.com/shieldmaidens/pleiades/versioning"
 )
 
-// expect applies a policy to one key the slow and obvious way: version by version. nil is "gone".
+// expect applies a policy to one key the slow and obvious way. nil is "gone".
 func expect(st keyState, p vacuum.Policy, now hlc.Timestamp, maxVersions int) []versioning.Value {
-	cutoff := hlc.Timestamp{WallNanos: max(0, now.WallNanos-int64(p.KeepNewerThan)), Logical: now.Logical}
-	latest := st.versions[len(st.versions)-1]
-	if p.Deleted && latest.Tombstone && st.desc.Revision.Compare(cutoff) <= 0 {
+	k := storemodel.Key{Oldest: st.desc.Oldest, Revision: st.desc.Revision, Vacuumable: st.desc.Vacuumable}
+	for _, v := range st.versions {
+		k.Versions = append(k.Versions, storemodel.Version{TS: v.Timestamp, Expires: v.ExpireAt, Dead: v.Tombstone})
+	}
+	keep := k.Keep(p, now, maxVersions)
+	if keep == 0 {
 		return nil
 	}
-	if p.Expired && !latest.ExpireAt.IsZero() && !latest.ExpireAt.After(cutoff.Time()) {
-		return nil
-	}
-	var kept []versioning.Value
-	for i, v := range st.versions {
-		rank := len(st.versions) - i // 1 is the latest
-		protected := rank <= max(1, p.KeepNewest)
-		if rank > 1 && p.KeepNewerThan > 0 && st.versions[i+1].Timestamp.Compare(cutoff) > 0 {
-			protected = true // it was the latest after the cutoff
-		}
-		inScope := p.AllKeys || st.desc.Vacuumable
-		if rank == 1 || rank <= maxVersions && (protected || !inScope) {
-			kept = append(kept, v)
-		}
-	}
-	return kept
+	return st.versions[len(st.versions)-keep:]
 }
 
 func genPolicy(t *rapid.T) vacuum.Policy {

@@ -172,7 +172,7 @@ func FuzzRecordRoundTrip(f *testing.F) {
 	f.Add([]byte{}, int64(1), uint32(0), int64(0))
 	f.Fuzz(func(t *testing.T, data []byte, wall int64, logical uint32, expires int64) {
 		if wall < 0 || expires < 0 {
-			t.Skip()
+			return // no record has such times
 		}
 		r := versioning.Record{Data: data, Timestamp: hlc.Timestamp{WallNanos: wall, Logical: logical}, ExpiresWallNanos: expires}
 		b := encode(r)

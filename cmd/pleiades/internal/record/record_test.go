@@ -49,7 +49,7 @@ func show(r io.Reader, opt Options) string {
 func TestScenarios(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
 		if strings.Contains(path, "fuzz") {
-			t.Skip()
+			return // a fuzzer's corpus is no scenario
 		}
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			in := d.Input
@@ -226,7 +226,7 @@ func fuzzSource(f *testing.F, format Format, seeds ...string) {
 		const bound = 64
 		src, _, err := Open(bytes.NewReader(in), Options{Format: format, MaxBytes: bound})
 		if err != nil {
-			t.Skip()
+			return // refused as a whole, which is an answer
 		}
 		last := int64(0)
 		for range len(in) + 2 {
