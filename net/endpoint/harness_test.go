@@ -64,14 +64,16 @@ func onlyField3(msg []byte) []byte {
 func authority(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
-	_, err := certs.CreateCA(dir, nil)
+	_, err := certs.CreateCA(dir, &certs.CAOptions{Now: yesterday}) // so that there can be certificates that have expired
 	check(t, err)
-	_, err = certs.CreateNode(dir, &certs.LeafOptions{Name: "n1"})
+	_, err = certs.CreateNode(dir, &certs.LeafOptions{Name: "n1", Now: yesterday})
 	check(t, err)
 	_, err = certs.CreateClient(dir, nil)
 	check(t, err)
 	return dir
 }
+
+func yesterday() time.Time { return time.Now().Add(-24 * time.Hour) }
 
 var root = certs.ClientLeaf(certs.DefaultClient)
 

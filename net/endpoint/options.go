@@ -68,7 +68,7 @@ type Limits struct {
 	// real, which costs them a round trip (RFC 9000, section 8.1.2). Default 64; -1: all of them.
 	VerifyAbove int
 	// MaxStreams is how many bidirectional streams the peer may have open at a time. A pair needs one of either side.
-	// Default 20,000, which is above the pairs of a pwp.Server.
+	// Default 5,000, which is above the pairs of a pwp.Server, so that it can say what is wrong.
 	MaxStreams int
 	// StreamWindowBytes and ConnectionWindowBytes are how much a peer may send, on one stream and on all streams of a
 	// connection, before it is read. Defaults 512 KiB and 1 MiB.
@@ -102,7 +102,7 @@ func (l *Limits) filled() (Limits, error) {
 	var faults []string
 	fill(&out.MaxConnections, 4096, 1, 1<<20, "MaxConnections", &faults)
 	fill(&out.VerifyAbove, 64, -1, 1<<20, "VerifyAbove", &faults)
-	fill(&out.MaxStreams, 20_000, 1, 1<<20, "MaxStreams", &faults)
+	fill(&out.MaxStreams, 5000, 1, 1<<20, "MaxStreams", &faults)
 	fill(&out.StreamWindowBytes, 512<<10, 4<<10, 1<<30, "StreamWindowBytes", &faults)
 	fill(&out.ConnectionWindowBytes, max(1<<20, out.StreamWindowBytes), out.StreamWindowBytes, 1<<30, "ConnectionWindowBytes", &faults)
 	fill(&out.MaxStreamWindowBytes, max(6<<20, out.StreamWindowBytes), out.StreamWindowBytes, 1<<30, "MaxStreamWindowBytes", &faults)

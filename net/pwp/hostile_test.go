@@ -285,7 +285,8 @@ func TestLedgerHoldsBackMessages(t *testing.T) {
 
 func TestIdlePairsAreCheap(t *testing.T) {
 	const pairs = 10_000
-	r := newRig(t, rigOptions{})
+	limits := pwp.Limits{MaxPairsPerConn: 2 * pairs}
+	r := newRig(t, rigOptions{server: limits, client: limits})
 	defer r.close()
 	measure := func() int64 {
 		var m runtime.MemStats
