@@ -153,8 +153,8 @@ func readCAs(dir string) ([]*x509.Certificate, error) {
 	return cas, nil
 }
 
-// readPairAttempts is how often a certificate and its key are read anew when they do not match because a writer is at work.
-const readPairAttempts = 3
+// readAttempts is how often files that do not fit each other are read, because a writer may be between them.
+const readAttempts = 3
 
 // readPair reads the certificate and the key of a stem. The key may be in the file of an unfinished rotation.
 func readPair(dir, stem string, noKey error) (*x509.Certificate, *ecdsa.PrivateKey, error) {
@@ -171,7 +171,7 @@ func readPair(dir, stem string, noKey error) (*x509.Certificate, *ecdsa.PrivateK
 				}
 			}
 		}
-		if attempt == readPairAttempts || !errors.Is(err, ErrKeyMismatch) {
+		if attempt == readAttempts || !errors.Is(err, ErrKeyMismatch) {
 			return nil, nil, err
 		}
 	}

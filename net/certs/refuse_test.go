@@ -171,7 +171,9 @@ func TestOpenRefuses(t *testing.T) {
 		{"no client's name", func(string) error { return nil }, ClientLeaf("../../x"), ErrName},
 		{"key for the group", func(d string) error { return os.Chmod(filepath.Join(d, "node.key"), 0o640) }, NodeLeaf, ErrKeyMode},
 		{"key for the world", func(d string) error { return os.Chmod(filepath.Join(d, "node.key"), 0o604) }, NodeLeaf, ErrKeyMode},
-		{"key of another", func(d string) error { return os.Rename(filepath.Join(d, "client.root.key"), filepath.Join(d, "node.key")) }, NodeLeaf, ErrKeyMismatch},
+		{"key of another", func(d string) error {
+			return os.Rename(filepath.Join(d, "client.root.key"), filepath.Join(d, "node.key"))
+		}, NodeLeaf, ErrKeyMismatch},
 		{"a client's pair as the node's", func(d string) error { return move(d, "client.root", "node") }, NodeLeaf, ErrWrongRole},
 		{"another client's pair", func(d string) error { return move(d, "client.root", "client.ada") }, ClientLeaf("ada"), ErrWrongRole},
 		{"a directory for a file", func(d string) error { return os.Mkdir(filepath.Join(d, "client.ada.crt"), 0o700) }, ClientLeaf("ada"), ErrBadCertificate},

@@ -81,8 +81,17 @@ func Open(dir string, leaf Leaf, o *SourceOptions) (*Source, error) {
 	return s, nil
 }
 
-// load reads and checks the directory.
-func (s *Source) load() (*credentials, error) {
+// load reads and checks the directory; again when what it read does not fit, since a writer may be at work.
+func (s *Source) load() (c *credentials, err error) {
+	for range readAttempts {
+		if c, err = s.loadOnce(); !errors.Is(err, ErrUnknownCA) {
+			break
+		}
+	}
+	return c, err
+}
+
+func (s *Source) loadOnce() (*credentials, error) {
 	cas, err := readCAs(s.dir)
 	if err != nil {
 		return nil, err
