@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -182,7 +183,7 @@ func TestResumptionAfterTheCAIsGone(t *testing.T) {
 		wantError(t, "client", r.client, ErrUnknownCA) // it has not heard of the new CA
 		// With the tickets' key still there (an endpoint that kept it), VerifyConnection decides.
 		cs := tls.ConnectionState{DidResume: true, NegotiatedProtocol: clientProtocol, PeerCertificates: []*x509.Certificate{client.live.Load().creds.cert.Leaf}}
-		wantError(t, "resumed with the old certificate", node.verifyClient(cs, node.live.Load()), ErrUnknownCA)
+		wantError(t, "resumed with the old certificate", node.verifyClient(cs), ErrUnknownCA)
 	})
 	t.Run("on the client", func(t *testing.T) {
 		home, _, client, server, dial := prepare(t)
@@ -194,6 +195,62 @@ func TestResumptionAfterTheCAIsGone(t *testing.T) {
 			t.Error("nothing was refused")
 		}
 	})
+}
+
+// TestWhatIsRememberedRunsOut: a certificate that was verified once is refused when it, or its CA, has run out.
+func TestWhatIsRememberedRunsOut(t *testing.T) {
+	dir := t.TempDir()
+	now := time.Now()
+	must[Info](t)(CreateCA(dir, &CAOptions{TTL: 3 * time.Hour}))
+	must[Info](t)(CreateNode(dir, &LeafOptions{Name: "n1", TTL: time.Hour}))
+	must[Info](t)(CreateClient(dir, nil))
+	client := open(t, dir, ClientLeaf("root"), &SourceOptions{Now: func() time.Time { return now }})
+	cert := must[*credentials](t)(open(t, dir, NodeLeaf, nil).loadOnce()).cert.Leaf
+	for range 2 {
+		if id, err := client.VerifyPeer(cert, Peer{}); err != nil || id.Name != "n1" {
+			t.Fatal(id, err)
+		}
+	}
+	was := now
+	now = was.Add(2 * time.Hour)
+	_, err := client.VerifyPeer(cert, Peer{})
+	wantError(t, "the leaf", err, ErrExpired)
+	now = was.Add(-time.Hour)
+	_, err = client.VerifyPeer(cert, Peer{})
+	wantError(t, "too early", err, ErrNotYetValid)
+	now = was
+	for i := range maxVerified + 1 { // others push it out, and it comes back
+		client.live.Load().creds.mu.verified[[32]byte{byte(i), byte(i >> 8), 1}] = verified{}
+	}
+	forged := *cert
+	forged.Raw = append([]byte{0}, cert.Raw...)
+	forged.Signature = append([]byte{}, cert.Signature[1:]...)
+	_, err = client.VerifyPeer(&forged, Peer{})
+	if err == nil {
+		t.Error("another certificate passes for a verified one")
+	}
+	if _, err := client.VerifyPeer(cert, Peer{}); err != nil {
+		t.Error(err)
+	}
+}
+
+// BenchmarkVerifyPeer is what a handshake pays for looking at its peer.
+func BenchmarkVerifyPeer(b *testing.B) {
+	dir := made(b, "demo")
+	client := open(b, dir, ClientLeaf("root"), nil)
+	cert := must[*credentials](b)(open(b, dir, NodeLeaf, nil).loadOnce()).cert.Leaf
+	for _, remembered := range []bool{false, true} {
+		b.Run(fmt.Sprintf("remembered=%v", remembered), func(b *testing.B) {
+			for b.Loop() {
+				if !remembered {
+					clear(client.live.Load().creds.mu.verified)
+				}
+				if _, err := client.VerifyPeer(cert, Peer{Name: "n1"}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }
 
 // TestReloadKeepsTheIdentity: files of another node do not turn a running process into it.

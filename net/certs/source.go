@@ -45,14 +45,6 @@ type live struct {
 	tickets *ticketKeys
 }
 
-// credentials are the certificates of a directory.
-type credentials struct {
-	cert tls.Certificate // its Leaf is set
-	id   Identity
-	cas  []*x509.Certificate
-	pool *x509.CertPool
-}
-
 // ticketKeys seal session tickets: the newest first.
 type ticketKeys struct {
 	keys [][32]byte
@@ -112,28 +104,10 @@ func (s *Source) loadOnce() (*credentials, error) {
 	if c.id.Role != s.leaf.Role() || c.id.Role == RoleClient && s.leaf != ClientLeaf(c.id.Name) {
 		return nil, fail(ErrWrongRole, "give the file its own name back, or make it anew: pleiades cert", "%s holds the certificate of %s", path, c.id)
 	}
-	if err := c.verify(cert, path, s.now()); err != nil {
+	if _, err := c.verify(cert, path, s.now()); err != nil {
 		return nil, err
 	}
 	return c, nil
-}
-
-// verify checks that a trusted CA signed cert and that both are valid at now. What cert may be used for is the business of
-// IdentityOf.
-func (c *credentials) verify(cert *x509.Certificate, what string, now time.Time) error {
-	if err := expiry(cert, what, now); err != nil {
-		return err
-	}
-	_, err := cert.Verify(x509.VerifyOptions{
-		Roots:         c.pool,
-		Intermediates: x509.NewCertPool(), // a CA signs leaves directly
-		CurrentTime:   now,
-		KeyUsages:     []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
-	})
-	if err != nil {
-		return chainError(what, err, now)
-	}
-	return nil
 }
 
 // Reload reads the directory again and says whether anything is different. New handshakes use what it found; connections

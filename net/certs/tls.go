@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"slices"
 	"sync/atomic"
-	"time"
 
 	"github.com/shieldmaidens/pleiades/base"
 )
@@ -79,7 +78,7 @@ func (c *serverConfigs) make(l *live) *madeConfigs {
 	client.GetConfigForClient = nil
 	client.Certificates = []tls.Certificate{l.creds.cert}
 	client.ClientCAs = l.creds.pool
-	client.VerifyConnection = func(cs tls.ConnectionState) error { return c.src.verifyClient(cs, l) }
+	client.VerifyConnection = c.src.verifyClient
 	client.SetSessionTicketKeys(l.tickets.keys)
 	node := client.Clone()
 	node.SessionTicketsDisabled = true
@@ -87,8 +86,8 @@ func (c *serverConfigs) make(l *live) *madeConfigs {
 }
 
 // verifyClient decides whether a peer that dialled is let in. It also runs on resumption, when nobody else has looked at
-// the peer's certificate. began is what was live when the handshake began.
-func (s *Source) verifyClient(cs tls.ConnectionState, began *live) error {
+// the peer's certificate.
+func (s *Source) verifyClient(cs tls.ConnectionState) error {
 	l := s.live.Load()
 	if l == nil {
 		return s.closed()
@@ -96,9 +95,7 @@ func (s *Source) verifyClient(cs tls.ConnectionState, began *live) error {
 	if len(cs.PeerCertificates) == 0 {
 		return fail(ErrNoCertificate, "give it a directory with a certificate: --certs-dir DIR", "the peer showed none")
 	}
-	// A full handshake has just verified the chain against these CAs; all else is verified here.
-	verified := !cs.DidResume && len(cs.VerifiedChains) > 0 && l.creds == began.creds
-	id, err := l.creds.peer(cs.PeerCertificates[0], s.now(), verified)
+	id, err := l.creds.peer(cs.PeerCertificates[0], s.now())
 	if err != nil {
 		return err
 	}
@@ -107,24 +104,6 @@ func (s *Source) verifyClient(cs tls.ConnectionState, began *live) error {
 		return nil
 	}
 	return fail(ErrWrongRole, "clients dial nodes with the protocol of clients", "%s dialled with protocol %s", id, base.Quote([]byte(cs.NegotiatedProtocol)))
-}
-
-// peer returns the identity of a peer, after verifying its certificate unless TLS has just done so.
-func (c *credentials) peer(cert *x509.Certificate, now time.Time, verified bool) (Identity, error) {
-	if !verified {
-		if err := c.verify(cert, claim(cert), now); err != nil {
-			return Identity{}, err
-		}
-	}
-	id, err := IdentityOf(cert)
-	if err != nil {
-		return Identity{}, err
-	}
-	if id.Constellation != c.id.Constellation {
-		return Identity{}, fail(ErrWrongConstellation, "check the address: every constellation has its own nodes and CA",
-			"the peer is %s, and this side is %s", id, c.id)
-	}
-	return id, nil
 }
 
 // ClientTLS returns the configuration of connections that are dialled to want with one ALPN protocol: TLS 1.3 only, with
@@ -187,7 +166,7 @@ func (s *Source) VerifyPeer(cert *x509.Certificate, want Peer) (Identity, error)
 	if want.Role == 0 {
 		want.Role = RoleNode
 	}
-	id, err := l.creds.peer(cert, s.now(), false)
+	id, err := l.creds.peer(cert, s.now())
 	if err != nil {
 		return Identity{}, err
 	}
