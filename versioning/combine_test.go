@@ -15,15 +15,23 @@ import (
 // openInternal opens a store for tests that look inside.
 func openInternal(t *testing.T) (*Store, *Bucket) {
 	t.Helper()
-	eng, err := engine.Open(t.TempDir(), &engine.Options{BlockCacheBytes: 8 << 20, ReserveBytes: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
+	store, b := openInternalAt(t, t.TempDir(), engine.Options{})
 	t.Cleanup(func() {
-		if err := eng.Close(); err != nil {
+		if err := store.eng.Close(); err != nil {
 			t.Error(err)
 		}
 	})
+	return store, b
+}
+
+// openInternalAt opens the store in dir; its engine is the caller's to close.
+func openInternalAt(t *testing.T, dir string, o engine.Options) (*Store, *Bucket) {
+	t.Helper()
+	o.BlockCacheBytes, o.ReserveBytes = 8<<20, -1
+	eng, err := engine.Open(dir, &o)
+	if err != nil {
+		t.Fatal(err)
+	}
 	shard, err := eng.EnsureShard(t.Context(), engine.FirstUserShard)
 	if err != nil {
 		t.Fatal(err)
@@ -46,42 +54,15 @@ func openInternal(t *testing.T) (*Store, *Bucket) {
 // TestPurgeOnAFullDiskAmongPuts: what frees space gets through even if it was combined with puts.
 func TestPurgeOnAFullDiskAmongPuts(t *testing.T) {
 	dir := t.TempDir()
-	open := func(o engine.Options) (*Store, *Bucket) {
-		o.BlockCacheBytes, o.ReserveBytes = 8<<20, -1
-		eng, err := engine.Open(dir, &o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		shard, err := eng.Shard(engine.FirstUserShard)
-		if errors.Is(err, engine.ErrShardNotFound) {
-			shard, err = eng.CreateShard(t.Context(), engine.FirstUserShard)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		clock, err := NewClock(eng, hlc.NewManual(time.Unix(1e9, 0)).Options())
-		if err != nil {
-			t.Fatal(err)
-		}
-		store, err := Open(shard, clock, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := store.Bucket(1)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return store, b
-	}
 	key := []byte("k")
-	store, b := open(engine.Options{})
+	store, b := openInternalAt(t, dir, engine.Options{})
 	if _, err := b.Put(t.Context(), key, []byte("v"), nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := store.eng.Close(); err != nil {
 		t.Fatal(err)
 	}
-	store, b = open(engine.Options{DiskFullPercent: 1, DiskFullFreeBytes: 1 << 60}) // always full
+	store, b = openInternalAt(t, dir, engine.Options{DiskFullPercent: 1, DiskFullFreeBytes: 1 << 60}) // always full
 	defer store.eng.Close()
 	errs := queue(t, store, &Op{Bucket: 1, Key: key}, []func() error{
 		func() error { _, err := b.Put(context.Background(), key, []byte("w"), nil); return err },

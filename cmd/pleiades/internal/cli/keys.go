@@ -31,8 +31,9 @@ func (a *App) keysDecode() *cobra.Command {
 		Use:   "decode KEY...|-",
 		Short: "Explain stored keys, as ldb shows them",
 		Long: `Explain stored keys: namespace, bucket, application's key and suffix (.d descriptor, @l latest, :n slot of an
-old version). A KEY is hexadecimal with or without 0x, or any other form that keys have on the command line; - reads
-one a line, and what follows " ==> " or " : " on a line of "ldb scan --hex" is passed over.`,
+old version); /local keys are the node's own, in the default family. A KEY is hexadecimal with or without 0x, or any
+other form that keys have on the command line; - reads one a line, and what follows " ==> " or " : " on a line of "ldb
+scan --hex" is passed over.`,
 		Example: lines(
 			"pleiades keys decode 0x6400000000000000016100406c",
 			`pleiades keys decode "'d\0\0\0\0\0\0\0\x01a\0:\x01'"`,

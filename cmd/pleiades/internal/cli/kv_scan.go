@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -78,6 +79,10 @@ func (a *App) scanOptions(args []string, f scanFlags, hasPrefix, hasAt bool) (*v
 	if len(args) > 1 {
 		if opt.End, err = bytearg.Parse(args[1]); err != nil {
 			return nil, err
+		}
+		if bytes.Compare(opt.Start, opt.End) >= 0 {
+			return nil, exit.New(exit.Usage, "START comes first, also with --reverse; END itself is not part of the range",
+				"%w: no key is at or behind %s and before %s", base.ErrInvalid, args[0], args[1])
 		}
 	}
 	if hasPrefix {

@@ -46,7 +46,7 @@ version of a key never goes by itself, and what is left keeps its numbers and ti
 func (f *vacuumFlags) declare(cmd *cobra.Command) {
 	fs := cmd.Flags()
 	fs.BoolVar(&f.allKeys, "all-keys", false, "keys that are not marked vacuumable too; needs --keep-newest or --older-than")
-	fs.IntVar(&f.keepNewest, "keep-newest", 0, "keep this many versions of a key, the latest included (default 1)")
+	fs.IntVar(&f.keepNewest, "keep-newest", 0, "keep this many versions of a key, the latest included, 1 to 255 (default 1)")
 	fs.Var(&f.olderThan, "older-than", "keep what was current at any time since then, such as 24h or 30d")
 	fs.BoolVar(&f.deleted, "deleted", false, "remove deleted keys with their history, marked or not")
 	fs.BoolVar(&f.expired, "expired", false, "remove expired keys with their history, marked or not")
@@ -60,7 +60,32 @@ func (f *vacuumFlags) policy() vacuum.Policy {
 	}
 }
 
-func (f *vacuumFlags) options() (*vacuum.Options, error) {
+// check refuses what the policy and the options would, in the words of the flags.
+func (f *vacuumFlags) check(keepNewestSet bool) error {
+	bad := func(fix, format string, args ...any) error {
+		return exit.New(exit.Usage, fix, "%w: "+format, append([]any{base.ErrInvalid}, args...)...)
+	}
+	switch {
+	case keepNewestSet && f.keepNewest == 0:
+		return bad("the latest version always stays: write --keep-newest 1; whole keys go with --deleted, --expired or kv purge", "--keep-newest 0")
+	case f.keepNewest < 0 || f.keepNewest > versioning.MaxVersions:
+		return bad("give a number from 1 to 255", "--keep-newest %d", f.keepNewest)
+	case f.olderThan < 0:
+		return bad("give a time span above 0, such as 24h or 30d", "--older-than %s", time.Duration(f.olderThan))
+	case f.allKeys && f.keepNewest == 0 && f.olderThan == 0:
+		return bad("say what stays: --keep-newest N or --older-than AGE", "--all-keys alone would take the history of every key")
+	case f.keysPerSecond < 0:
+		return bad("leave it out for no limit", "--keys-per-second %d", f.keysPerSecond)
+	case f.bytesPerSecond < 0:
+		return bad("leave it out for no limit", "--bytes-per-second %d", f.bytesPerSecond)
+	}
+	return nil
+}
+
+func (f *vacuumFlags) options(cmd *cobra.Command) (*vacuum.Options, error) {
+	if err := f.check(cmd.Flags().Changed("keep-newest")); err != nil {
+		return nil, err
+	}
 	opt := &vacuum.Options{DryRun: f.dryRun, KeysPerSecond: f.keysPerSecond, BytesPerSecond: f.bytesPerSecond}
 	var err error
 	if opt.Prefix, err = bytearg.Parse(f.prefix); err != nil {
@@ -93,7 +118,7 @@ when the key goes as a whole), bytes, and the reason. Nothing is changed. vacuum
 	}
 	f.declare(cmd)
 	cmd.RunE = a.run(func(ctx context.Context, _ []string) error {
-		opt, err := f.options()
+		opt, err := f.options(cmd)
 		if err != nil {
 			return err
 		}
@@ -150,7 +175,7 @@ interrupted and repeated at any time: each batch is done or not done, and nothin
 	fs.Int64Var(&f.bytesPerSecond, "bytes-per-second", 0, "remove no more bytes a second (0: no limit)")
 	fs.StringVar(&f.compact, "compact", "auto", "compact the changed range: auto (when it pays), always or never")
 	cmd.RunE = a.run(func(ctx context.Context, _ []string) error {
-		opt, err := f.options()
+		opt, err := f.options(cmd)
 		if err != nil {
 			return err
 		}
