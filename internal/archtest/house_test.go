@@ -54,6 +54,10 @@ var houseRules = map[string]rules{
 		own:       []string{"base", "net/pwp", "net/pwp/wire"},
 		noExample: "that of net/pwp shows it",
 	},
+	"kvstore": {
+		own:     []string{"base", "keys", "hlc", "kverr", "engine", "versioning", "vacuum", "api/..."},
+		modules: []string{protobuf},
+	},
 	"kvstore/kvwire":  {own: []string{"base", "keys", "hlc", "kverr", "api/...", "net/pwp/wire"}, modules: []string{protobuf}},
 	"client/contexts": {own: []string{"base"}, modules: []string{gotoml}},
 	"system": {

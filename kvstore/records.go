@@ -1,0 +1,124 @@
+package kvstore
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/shieldmaidens/pleiades/base"
+	"github.com/shieldmaidens/pleiades/engine"
+	"github.com/shieldmaidens/pleiades/hlc"
+	"github.com/shieldmaidens/pleiades/keys"
+)
+
+// recordFormat is the format of every record here that this program writes.
+const recordFormat = 1
+
+// The second and third bytes of the keys of records; part of the format, never renumber. 'a' (applied index), 'b'
+// (settings of a bucket) and 'v' (mark of right counters) are others'.
+const (
+	metaCatalog = 'c' // 'm' 'c' 'a' <account> | 'm' 'c' 'b' <bucket>: the catalog
+	metaShare   = 'g' // 'm' 'g' 'a' <account> | 'm' 'g' 'b' <bucket>: what a data shard knows of the catalog
+	metaIDs     = 'i' // 'm' 'i': next ids
+	metaSession = 's' // 'm' 's' <session> [<sequence>]
+	metaMachine = 't' // 'm' 't': time of the machine
+	metaUsage   = 'u' // 'm' 'u' 'a' <account> | 'm' 'u' 'b' <bucket>: counters
+
+	kindAccount = 'a'
+	kindBucket  = 'b'
+)
+
+const (
+	idKeyBytes      = 3 + 8
+	sessionKeyBytes = 2 + SessionIDBytes
+	outcomeKeyBytes = sessionKeyBytes + 8
+)
+
+// 'm' | kind | 'a' or 'b' | id, 8 bytes
+func appendIDKey(dst []byte, meta, kind byte, id uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(dst, byte(keys.NamespaceMeta), meta, kind), id)
+}
+
+// 'm' | 's' | session, 16 bytes
+func appendSessionKey(dst []byte, id SessionID) []byte {
+	return append(append(dst, byte(keys.NamespaceMeta), metaSession), id[:]...)
+}
+
+// 'm' | 's' | session, 16 bytes | sequence, 8 bytes
+func appendOutcomeKey(dst []byte, id SessionID, sequence uint64) []byte {
+	return binary.BigEndian.AppendUint64(appendSessionKey(dst, id), sequence)
+}
+
+func metaKey(meta byte) []byte { return []byte{byte(keys.NamespaceMeta), meta} }
+
+// message is what generated messages have.
+type message interface {
+	MarshalVT() ([]byte, error)
+	UnmarshalVT(b []byte) error
+	GetFormat() uint32
+}
+
+// put adds a record to the batch.
+func put(batch *engine.Batch, shard *engine.Shard, key []byte, m message) error {
+	stored, err := m.MarshalVT()
+	if err != nil {
+		return fmt.Errorf("kvstore: encode the record %s: %w", keys.Pretty(key), err)
+	}
+	return batch.Put(shard, key, stored)
+}
+
+// parse decodes a record strictly. Errors: ErrRecord, ErrRecordFormat.
+func parse(key, stored []byte, m message) error {
+	if err := m.UnmarshalVT(stored); err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrRecord, keys.Pretty(key), err)
+	}
+	switch f := m.GetFormat(); f {
+	case recordFormat:
+		return nil
+	case 0:
+		return fmt.Errorf("%w: %s has no format", ErrRecord, keys.Pretty(key))
+	default:
+		return fmt.Errorf("%w: %s has format %d", ErrRecordFormat, keys.Pretty(key), f)
+	}
+}
+
+// walk calls fn for each record whose key begins with prefix, in their order. Key and value are valid during the call.
+func walk(shard *engine.Shard, prefix []byte, fn func(key, value []byte) error) (err error) {
+	end, _ := keys.PrefixEnd(nil, prefix)
+	it, err := shard.NewIterator(&engine.IterOptions{Lower: prefix, Upper: end})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closing := it.Close(); err == nil {
+			err = closing
+		}
+	}()
+	for ok := it.First(); ok; ok = it.Next() {
+		if err := fn(it.Key(), it.Value()); err != nil {
+			return err
+		}
+	}
+	return it.Err()
+}
+
+// recordID returns the id in a key of appendIDKey.
+func recordID(key []byte) (kind byte, id uint64, err error) {
+	if len(key) != idKeyBytes || key[2] != kindAccount && key[2] != kindBucket {
+		return 0, 0, fmt.Errorf("%w: key %s", ErrRecord, base.Quote(key))
+	}
+	return key[2], binary.BigEndian.Uint64(key[3:]), nil
+}
+
+// SessionIDBytes is the length of a session's id.
+const SessionIDBytes = hlc.EncodedBytes + 4
+
+// SessionID names a session:
+//
+//	+---------------------------+--------+
+//	| when it was born          | random |
+//	| wall 8 BE, logical 4 BE   | 4      |
+//	+---------------------------+--------+
+type SessionID [SessionIDBytes]byte
+
+// born returns when the session was born.
+func (id SessionID) born() (hlc.Timestamp, error) { return hlc.ParseBinary(id[:hlc.EncodedBytes]) }
