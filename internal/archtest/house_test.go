@@ -72,7 +72,7 @@ var houseRules = map[string]rules{
 		modules: []string{xsys},
 	},
 	"cmd/pleiades/...": {
-		own:       []string{"base", "keys", "hlc", "engine", "versioning", "vacuum", "bench", "api/...", "client/contexts", "internal/dump", "cmd/pleiades/..."},
+		own:       []string{"base", "keys", "hlc", "engine", "versioning", "vacuum", "bench", "api/...", "client/contexts", "internal/dump", "net/certs", "cmd/pleiades/..."},
 		modules:   []string{cobra, pflag, gopretty, protobuf, xsys},
 		noExample: "a command and its parts; its help shows examples",
 	},

@@ -68,7 +68,12 @@ type Error struct {
 // Text returns the message without the way out.
 func (e *Error) Text() string {
 	text := e.Kind.Error() + ": " + e.Detail
-	if e.Cause != nil {
+	var ours *Error
+	switch {
+	case e.Cause == nil:
+	case errors.As(e.Cause, &ours):
+		text += ": " + ours.Text() // its way out is not that of the whole
+	default:
 		text += ": " + e.Cause.Error()
 	}
 	return text

@@ -170,7 +170,7 @@ func (s *Source) VerifyPeer(cert *x509.Certificate, want Peer) (Identity, error)
 	if err != nil {
 		return Identity{}, err
 	}
-	const fixAddress = "check the address, or make the certificate anew with its hosts: pleiades cert rotate --hosts"
+	const fixAddress = "check the address, or make the certificate anew with its hosts: pleiades cert rotate --node --san HOST"
 	switch {
 	case id.Role != want.Role:
 		return Identity{}, fail(ErrWrongRole, "check the address", "the peer is %s, not a %s", id, want.Role)

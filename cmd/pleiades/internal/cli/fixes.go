@@ -12,6 +12,7 @@ import (
 	"github.com/shieldmaidens/pleiades/engine"
 	"github.com/shieldmaidens/pleiades/hlc"
 	"github.com/shieldmaidens/pleiades/keys"
+	"github.com/shieldmaidens/pleiades/net/certs"
 	"github.com/shieldmaidens/pleiades/vacuum"
 	"github.com/shieldmaidens/pleiades/versioning"
 )
@@ -40,6 +41,10 @@ func withFix(err error) error {
 	var typed *exit.Error
 	if errors.As(err, &typed) && typed.Fix != "" {
 		return err
+	}
+	var cert *certs.Error
+	if errors.As(err, &cert) {
+		return certError(err)
 	}
 	for _, f := range fixes {
 		if errors.Is(err, f.err) {
