@@ -107,6 +107,17 @@ func (l *ledger) acquire(n int64, stop <-chan struct{}) bool {
 	return true
 }
 
+// tryAcquire charges a ledger without a parent if that needs no waiting.
+func (l *ledger) tryAcquire(n int64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ok := len(l.mu.queue) == 0 && l.mu.used+n <= l.limit
+	if ok {
+		l.mu.used += n
+	}
+	return ok
+}
+
 func (l *ledger) acquireOwn(n int64, stop <-chan struct{}) bool {
 	l.mu.Lock()
 	if len(l.mu.queue) == 0 && l.mu.used+n <= l.limit {

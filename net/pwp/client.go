@@ -155,7 +155,7 @@ func (c *Client) Open(ctx context.Context, service wire.Service, opts *PairOptio
 	if err := l.mu.m.Start(pair.Opening{CheckVersion: opts.CheckVersion, Service: service}); err != nil {
 		return nil, p.endedLocked() // killed between join and here
 	}
-	l.kickLocked()
+	l.wakeWriterLocked() // the first request shall go along
 	return p, nil
 }
 
@@ -173,6 +173,8 @@ func (c *Client) openStream(ctx context.Context, p *Pair) (Stream, *link, error)
 	}
 	l := newLink(c.set, &c.limits, p, c.ledger, pair.Config{Role: pair.RoleClient, Stream: request.ID()})
 	l.out, l.waitIn = request, make(chan Stream, 1)
+	l.try, _ = request.(TryWriter)
+	l.inlineInFlight = 1 // the one that is being sent
 	p.link = l
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -18,13 +18,17 @@ type link struct {
 	side   side
 	ledger *ledger
 
-	in      Stream      // the peer's half; at a client known when the response stream arrives
-	out     Stream      // the own half
-	setup   Stream      // at a server: its half of the request stream, for RESPONSE_STREAM_ID
-	waitIn  chan Stream // at a client: delivers in
-	dead    chan struct{}
-	born    time.Time
-	writeFn func() // writeLoop, bound once so that starting it allocates nothing
+	in     Stream      // the peer's half; at a client known when the response stream arrives
+	out    Stream      // the own half
+	try    TryWriter   // out, if it is one
+	setup  Stream      // at a server: its half of the request stream, for RESPONSE_STREAM_ID
+	queued *ledger     // of what waits to be written, at a server
+	waitIn chan Stream // at a client: delivers in
+	dead   chan struct{}
+	// inlineInFlight is up to how many requests in flight are written without the writer.
+	inlineInFlight int
+	born           time.Time
+	writeFn        func() // writeLoop, bound once so that starting it allocates nothing
 
 	// Ticks of the set's clock at which something was last seen; 0: nothing of the kind is under way.
 	bornTick  int64
@@ -51,10 +55,14 @@ type link struct {
 		m         *pair.Machine
 		work      sync.Cond // the writer waits on it
 		room      chan struct{}
-		writing   bool // there is a writer
-		retire    bool // it is to stop when it has nothing to do
-		setupDone bool // RESPONSE_STREAM_ID is written, and that half finished
-		outDone   bool // the own half is finished or cut
+		writing   bool   // there is a writer
+		busy      bool   // it is writing
+		left      []byte // what TryWrite did not take
+		inlined   int    // bytes written without the writer since it wrote last
+		charged   int64  // of what is in the machine's queue, to queued
+		retire    bool   // it is to stop when it has nothing to do
+		setupDone bool   // RESPONSE_STREAM_ID is written, and that half finished
+		outDone   bool   // the own half is finished or cut
 		readDone  bool
 		ended     bool
 		killed    bool
@@ -100,9 +108,13 @@ func newLink(set *linkSet, limits *Limits, s side, led *ledger, cfg pair.Config)
 
 // kickLocked sees to it that what the machine wants done is done.
 func (l *link) kickLocked() {
-	if !l.mu.m.Pending() {
-		return
+	if l.mu.m.Pending() && !l.writeNowLocked() {
+		l.wakeWriterLocked()
 	}
+}
+
+// wakeWriterLocked leaves what is to be done to the writer, which takes what comes meanwhile along.
+func (l *link) wakeWriterLocked() {
 	if l.mu.writing {
 		l.mu.work.Signal()
 		return
@@ -112,6 +124,49 @@ func (l *link) kickLocked() {
 	go l.writeFn()
 }
 
+// Bounds of writing without the writer. The transport keeps what TryWrite took until the peer has it, and does not say how
+// much that is: after so many bytes the writer's Write waits for them.
+const (
+	maxInlineBytes  = 4 << 10
+	maxInlinedBytes = 64 << 10
+)
+
+// writeNowLocked writes from the goroutine that has something to say, which saves one at a time two changes of goroutine.
+// With more in flight the writer is better: it makes one write of many messages. It reports whether all is written.
+func (l *link) writeNowLocked() bool {
+	m := l.mu.m
+	if l.try == nil || l.mu.busy || l.mu.left != nil || l.mu.outDone || m.InFlight() > l.inlineInFlight || !m.Plain() {
+		return false
+	}
+	n := m.Queued()
+	if n > maxInlineBytes || l.mu.inlined+n > maxInlinedBytes {
+		return false
+	}
+	o := m.Take(l.mu.spare)
+	l.mu.spare = nil
+	if err := l.try.TryWrite(o.Main); err != nil {
+		l.mu.left = o.Main // the writer waits for room, or meets the same error
+		return false
+	}
+	l.mu.inlined += n
+	l.txBytes.Add(int64(n))
+	now := l.set.now()
+	l.mu.lastWrite = now
+	l.txTick.Store(now)
+	l.mu.spare = o.Main[:0]
+	l.unchargeLocked()
+	l.freeRoomLocked()
+	return true
+}
+
+// unchargeLocked gives back what the bytes of the queue were charged with; they are written, or will not be.
+func (l *link) unchargeLocked() {
+	if l.mu.charged > 0 {
+		l.queued.release(l.mu.charged)
+		l.mu.charged = 0
+	}
+}
+
 // writeLoop writes until it is told to retire, or the own half is done.
 func (l *link) writeLoop() {
 	defer l.set.wg.Done()
@@ -119,7 +174,7 @@ func (l *link) writeLoop() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for {
-		if !l.mu.m.Pending() {
+		if !l.mu.m.Pending() && l.mu.left == nil {
 			if l.mu.retire || l.mu.outDone {
 				break
 			}
@@ -127,8 +182,15 @@ func (l *link) writeLoop() {
 			continue
 		}
 		l.mu.retire = false
-		o := l.mu.m.Take(l.mu.spare)
-		l.mu.spare = nil
+		var o pair.Output
+		if l.mu.left != nil {
+			o.Main, l.mu.left = l.mu.left, nil
+		} else {
+			o = l.mu.m.Take(l.mu.spare)
+			l.mu.spare = nil
+		}
+		charged := l.mu.charged
+		l.mu.charged = 0
 		l.freeRoomLocked()
 		if l.mu.outDone {
 			o.Main, o.Setup, o.Finish = nil, nil, false
@@ -137,9 +199,12 @@ func (l *link) writeLoop() {
 		l.writeSize.Store(int64(len(o.Main)))
 		l.writeTick.Store(now)
 		l.mu.lastWrite = now
+		l.mu.busy = true
 		l.mu.Unlock()
 		err := l.perform(&o)
+		l.queued.release(charged)
 		l.mu.Lock()
+		l.mu.busy, l.mu.inlined = false, 0
 		l.mu.setupDone = l.mu.setupDone || len(o.Setup) > 0
 		l.writeTick.Store(0)
 		l.txTick.Store(l.set.now())
@@ -154,8 +219,15 @@ func (l *link) writeLoop() {
 		}
 	}
 	l.mu.writing = false
+	l.dropBuffersLocked()
+}
+
+// dropBuffersLocked: an idle pair keeps no buffer.
+func (l *link) dropBuffersLocked() {
 	l.mu.spare = nil
-	l.mu.m.Take(nil) // an idle pair keeps no buffer
+	if !l.mu.m.Pending() {
+		l.mu.m.Take(nil)
+	}
 }
 
 // perform does what a machine wants done.
@@ -310,5 +382,6 @@ func (l *link) finishLocked() {
 	}
 	close(l.dead)
 	l.freeRoomLocked()
+	l.unchargeLocked()
 	l.side.deadLocked(l)
 }

@@ -24,6 +24,9 @@ type Limits struct {
 	// MaxQueuedBytes is how much a pair has waiting to be written before those who write wait; one message may exceed
 	// it. Default 256 KiB.
 	MaxQueuedBytes int
+	// QueuedBytesPerConn is how much all pairs of a connection have waiting to be written, at a server, single responses up
+	// to 4 KiB not counted. A handler waits when there is no room. At least MaxQueuedBytes. Default 16 MiB.
+	QueuedBytesPerConn int64
 	// MaxStreamMessages is how many messages of one stream wait for their consumer before the pair is not read any
 	// further, at a client. Default 16.
 	MaxStreamMessages int
@@ -63,6 +66,7 @@ func (l *Limits) filled() (Limits, error) {
 	fill(&out.MaxRequestsPerConn, 4096, 1, 1<<20, "MaxRequestsPerConn", &faults)
 	fill(&out.MaxPairsPerConn, 4096, 1, 1<<20, "MaxPairsPerConn", &faults)
 	fill(&out.MaxQueuedBytes, 256<<10, 1, 1<<30, "MaxQueuedBytes", &faults)
+	fill(&out.QueuedBytesPerConn, max(16<<20, int64(out.MaxQueuedBytes)), int64(out.MaxQueuedBytes), 1<<40, "QueuedBytesPerConn", &faults)
 	fill(&out.MaxStreamMessages, 16, 1, 1<<20, "MaxStreamMessages", &faults)
 	fill(&out.MessageBytesPerConn, max(24<<20, out.MaxMessageBytes), out.MaxMessageBytes, 1<<40, "MessageBytesPerConn", &faults)
 	fill(&out.MessageBytes, max(48<<20, out.MessageBytesPerConn), out.MaxMessageBytes, 1<<40, "MessageBytes", &faults)

@@ -153,8 +153,23 @@ func (r *Request) Send(t wire.MessageType, body []byte) error { return r.respond
 
 func (r *Request) respond(t wire.MessageType, body []byte, last bool) error {
 	l := r.link
+	charge, err := r.charge(len(body), last)
+	if err != nil {
+		return err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if err := r.respondLocked(t, body, last); err != nil {
+		l.queued.release(charge)
+		return err
+	}
+	l.mu.charged += charge
+	l.kickLocked()
+	return nil
+}
+
+func (r *Request) respondLocked(t wire.MessageType, body []byte, last bool) error {
+	l := r.link
 	if r.answered || last && r.streamed {
 		return fmt.Errorf("%w: %v %d", ErrAnswered, r.typ, r.id)
 	}
@@ -162,14 +177,33 @@ func (r *Request) respond(t wire.MessageType, body []byte, last bool) error {
 		l.waitRoomLocked()
 	}
 	if r.cancelled || l.mu.ended {
-		return fmt.Errorf("pwp: the client does not want the answer of request %d: %w", r.id, context.Canceled)
+		return r.unwanted()
 	}
 	if err := l.mu.m.Respond(r.id, t, body, last); err != nil {
 		return err
 	}
 	r.answered, r.streamed = last, true
-	l.kickLocked()
 	return nil
+}
+
+func (r *Request) unwanted() error {
+	return fmt.Errorf("pwp: the client does not want the answer of request %d: %w", r.id, context.Canceled)
+}
+
+// freeBytes is the largest single response that is not counted: the number of requests bounds those.
+const freeBytes = 4 << 10
+
+// charge waits for room among what the connection has to write.
+func (r *Request) charge(size int, last bool) (int64, error) {
+	if last && size <= freeBytes {
+		return 0, nil
+	}
+	queued := r.link.queued
+	charge := min(int64(size), queued.limit)
+	if !queued.tryAcquire(charge) && !queued.acquire(charge, r.Context().Done()) {
+		return 0, r.unwanted()
+	}
+	return charge, nil
 }
 
 // waitRoomLocked waits until something is taken from the queue, a request is cancelled, or the link is dead.

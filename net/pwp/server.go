@@ -96,7 +96,8 @@ type serverConn struct {
 	server   *Server
 	conn     Conn
 	early    <-chan struct{}
-	ledger   *ledger
+	ledger   *ledger // of received messages
+	queued   *ledger // of answers that wait to be written
 	requests atomic.Int64
 	pairs    atomic.Int64
 }
@@ -121,6 +122,7 @@ func (s *Server) ServeConn(ctx context.Context, conn Conn) error {
 	c := &serverConn{
 		server: s, conn: conn, early: conn.HandshakeDone(),
 		ledger: &ledger{limit: s.limits.MessageBytesPerConn, parent: s.ledger},
+		queued: &ledger{limit: s.limits.QueuedBytesPerConn},
 	}
 	defer c.cut()
 	for {
@@ -159,6 +161,8 @@ func (c *serverConn) serve(request, response Stream) {
 		Full:    func() bool { return c.requests.Load() >= int64(c.server.limits.MaxRequestsPerConn) },
 	})
 	l.in, l.out, l.setup = request, response, request
+	l.try, _ = response.(TryWriter)
+	l.queued = c.queued
 	p.link = l
 	if !c.server.set.join(l, l.readLoop) {
 		c.pairs.Add(-1)

@@ -157,6 +157,8 @@ func (l *link) sweep(now int64) {
 	case l.mu.writing && l.mu.lastWrite < now-1 && !m.Pending():
 		l.mu.retire = true
 		l.mu.work.Signal()
+	case !l.mu.writing && l.mu.spare != nil && l.mu.lastWrite < now-1:
+		l.dropBuffersLocked()
 	}
 }
 

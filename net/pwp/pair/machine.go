@@ -145,6 +145,9 @@ func (m *Machine) Answers() int { return m.answers }
 // Pending reports whether Take has something to hand out.
 func (m *Machine) Pending() bool { return len(m.out) > 0 || len(m.setup) > 0 || m.finish || m.stop }
 
+// Plain reports whether Take would hand out bytes for the own half and nothing else.
+func (m *Machine) Plain() bool { return len(m.out) > 0 && len(m.setup) == 0 && !m.finish && !m.stop }
+
 // Take hands out what is to be done and keeps spare, emptied, for what comes next.
 func (m *Machine) Take(spare []byte) Output {
 	o := Output{Setup: m.setup, Main: m.out, Finish: m.finish, Stop: m.stop, StopCode: m.stopCode}

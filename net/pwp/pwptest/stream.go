@@ -19,7 +19,10 @@ type Stream struct {
 	accepted bool // of the accepting end; guarded by shared.mu
 }
 
-var _ pwp.Stream = (*Stream)(nil)
+var (
+	_ pwp.Stream    = (*Stream)(nil)
+	_ pwp.TryWriter = (*Stream)(nil)
+)
 
 // begin lets the peer see the stream.
 func (s *Stream) begin() {
@@ -38,6 +41,19 @@ func (s *Stream) Read(p []byte) (int, error) { return s.in.read(p) }
 func (s *Stream) Write(p []byte) (int, error) {
 	s.begin()
 	return s.out.write(p)
+}
+
+// TryWrite implements pwp.TryWriter.
+func (s *Stream) TryWrite(p []byte) error {
+	s.begin()
+	s.out.mu.Lock()
+	room := s.out.opts.WindowBytes - s.out.pending()
+	s.out.mu.Unlock()
+	if room < len(p) {
+		return pwp.ErrWouldBlock
+	}
+	_, err := s.out.write(p) // the only writer: the room stays
+	return err
 }
 
 // CloseWrite implements pwp.Stream.
