@@ -27,8 +27,10 @@ func (e *Engine) Close() error {
 	if e.Err() == nil {
 		if err := e.syncWAL(); err != nil {
 			errs = append(errs, err)
-		} else if err := e.mark.set(e.db.GetLatestSequenceNumber()); err != nil {
-			errs = append(errs, err)
+		} else if last := e.chain.last; last > e.mark.seq { // nobody commits any more
+			if err := e.mark.set(last); err != nil {
+				errs = append(errs, err)
+			}
 		}
 	}
 	e.shards.RLock()

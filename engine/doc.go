@@ -34,7 +34,7 @@
 //  5. When a write fails, or RocksDB reports damage from any read or compaction, the engine writes no
 //     more: its callers get ErrUnknownOutcome, later ones ErrNotWritten, and Err says why.
 //  6. If recovery yields less than was acknowledged as synced, Open says so (ErrDataLoss) instead of
-//     serving the rest.
+//     serving the rest. What recovery yields is a prefix: nothing behind a hole in the log.
 //
 // # Concurrency
 //

@@ -24,6 +24,7 @@ type Engine struct {
 	events           unsafe.Pointer
 	backgroundErrors *uint64
 	env              storeEnv          // owned; what RocksDB sees of the file system
+	chain            writeChain        // owned; ties the writes in the logs together
 	cfOpts           *grocksdb.Options // owned; used for every family that is created later
 	cache            *grocksdb.Cache   // owned; the one block cache
 	owned            []func()          // destroys options, caches and filters, in reverse order, after db

@@ -25,6 +25,7 @@
 #include <mutex>
 #include <string>
 
+#include "native_chain.h"
 #include "native_status.h"
 
 // The C API's handles are structs of one member; these mirrors reach it. TestNativeLayout compares
@@ -143,10 +144,16 @@ void ple_options_keep_logs(void* options) {
   static_cast<ple_options_mirror*>(options)->rep.avoid_flush_during_recovery = true;
 }
 
-void ple_write(void* db, const char* rep, size_t rep_len, int sync, uint64_t* last_seq,
-               ple_status* out) {
+void ple_write(void* db, const char* rep, size_t rep_len, uint64_t prev, int sync,
+               uint64_t* last_seq, ple_status* out) {
+  constexpr size_t kHeaderBytes = 12, kLinkRoom = 16;
+  std::string copy;
+  copy.reserve(rep_len + kLinkRoom);
+  copy.append(rep, kHeaderBytes);
+  ple_chain_link(prev, &copy);
+  copy.append(rep + kHeaderBytes, rep_len - kHeaderBytes);
   // WriteBatch(std::string&&) takes the copy; the copy is the only one.
-  rocksdb::WriteBatch batch(std::string(rep, rep_len));
+  rocksdb::WriteBatch batch(std::move(copy));
   rocksdb::WriteOptions wo;
   wo.sync = sync != 0;
   rocksdb::Status st = static_cast<ple_db_mirror*>(db)->rep->Write(wo, &batch);

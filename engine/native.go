@@ -23,6 +23,7 @@ const (
 	statusCorruption      = 2
 	statusInvalidArgument = 4
 	statusIOError         = 5
+	statusBusy            = 11
 	subcodeNoSpace        = 4
 )
 
@@ -40,7 +41,13 @@ func (e *Engine) statusError(op string, st *C.ple_status) error {
 	C.free(unsafe.Pointer(st.message))
 	st.message = nil
 	err := classify(op, int32(st.code), int32(st.subcode), text)
-	if st.code == statusCorruption || st.code == statusIOError {
+	if st.code == statusBusy {
+		// A log has failed: RocksDB is not told how (native_env.cc).
+		if cause := e.backgroundError(); cause != nil {
+			err = fmt.Errorf("%s: %w", op, cause)
+		}
+	}
+	if st.code == statusCorruption || st.code == statusIOError || st.code == statusBusy {
 		e.fail(err)
 	}
 	return err
@@ -73,7 +80,8 @@ func classify(op string, code, subcode int32, text string) error {
 }
 
 // writeRep hands one finished batch representation to RocksDB and returns the sequence number of
-// its last record. It blocks an OS thread for as long as the write takes.
+// its last record. It blocks an OS thread for as long as the write takes. The caller holds
+// committer.writing.
 func (e *Engine) writeRep(rep []byte, sync bool) (uint64, error) {
 	var st C.ple_status
 	var seq C.uint64_t
@@ -81,9 +89,13 @@ func (e *Engine) writeRep(rep []byte, sync bool) (uint64, error) {
 	if sync {
 		csync = 1
 	}
-	C.ple_write(e.dbp, (*C.char)(unsafe.Pointer(unsafe.SliceData(rep))), C.size_t(len(rep)), csync, &seq, &st)
+	C.ple_write(e.dbp, (*C.char)(unsafe.Pointer(unsafe.SliceData(rep))), C.size_t(len(rep)), C.uint64_t(e.chain.last), csync, &seq, &st)
 	runtime.KeepAlive(rep)
-	return uint64(seq), e.statusError("write", &st)
+	if err := e.statusError("write", &st); err != nil {
+		return 0, err
+	}
+	e.chain.last = uint64(seq)
+	return e.chain.last, nil
 }
 
 // syncWAL makes every earlier write durable.

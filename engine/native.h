@@ -47,10 +47,11 @@ void ple_options_prepare(void* options, ple_events* events);
 // writing it into tables.
 void ple_options_keep_logs(void* options);
 
-// ple_write writes one finished write batch. rep stays the caller's; on success the sequence number
-// of its last record is stored in *last_seq.
-void ple_write(void* db, const char* rep, size_t rep_len, int sync, uint64_t* last_seq,
-               ple_status* out);
+// ple_write writes one finished write batch, tied to the write before it, whose last sequence number is
+// prev (native_chain.h). rep stays the caller's; on success the sequence number of its last record is
+// stored in *last_seq.
+void ple_write(void* db, const char* rep, size_t rep_len, uint64_t prev, int sync,
+               uint64_t* last_seq, ple_status* out);
 
 // ple_sync_wal makes everything written so far durable.
 void ple_sync_wal(void* db, ple_status* out);

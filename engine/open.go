@@ -179,19 +179,7 @@ func (e *Engine) openRocksDB(exists bool) error {
 			e.shards.all[names[i]] = shards[i]
 		}
 	}
-	recovered := db.GetLatestSequenceNumber()
-	if err := mark.checkRecovered(e.dir, recovered); err != nil {
-		if !e.opts.AcceptDataLoss {
-			return err
-		}
-		e.log.Error("engine: going on without synced writes, as asked", "err", err)
-		if err := keepLostWAL(e.dir, recovered); err != nil {
-			return err
-		}
-		if err := mark.set(recovered); err != nil {
-			return err
-		}
-	} else if err := dropSavedWAL(e.dir); err != nil {
+	if err := e.judgeRecovery(); err != nil {
 		return err
 	}
 	if err := e.loadShardTable(); err != nil {

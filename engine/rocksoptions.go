@@ -60,11 +60,12 @@ func (e *Engine) buildOptions() *grocksdb.Options {
 	e.events = newEvents()
 	e.backgroundErrors = backgroundErrorCount(e.events)
 	prepareOptions(opts, e.events)
+	e.chain = setChain(opts)
 	e.env = setEnv(opts, e.dir, e.events)
 	setLog(opts, e.dir)
 	e.cfOpts = opts
 	e.cache = cache
-	e.owned = append(e.owned, e.env.free, cache.Destroy, table.Destroy, opts.Destroy)
+	e.owned = append(e.owned, e.chain.free, e.env.free, cache.Destroy, table.Destroy, opts.Destroy)
 	return opts
 }
 

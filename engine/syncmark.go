@@ -3,12 +3,10 @@ package engine
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"hash/crc32"
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,7 +20,11 @@ import (
 //	offset 0    slot 0, 32 bytes
 //	offset 4096 slot 1, 32 bytes
 //
-//	slot: magic "PLDSYNC1"(8) | sequence(8 BE) | write count(8 BE) | zero(4) | crc32c(4 BE) of the 28 before
+//	slot: magic "PLDSYNC1"(8) | sequence(8 BE) | write count(8 BE) | kind(4 BE) | crc32c(4 BE) of the 28 before
+//
+// Kind 1 says that the sequence number is a write's own, so that it can be compared with the last write
+// in the logs. Programs without chained writes (chain.go) wrote kind 0, whose sequence number may also
+// count what ingesting and importing tables consumed, which is in no log.
 //
 // The mark is written after the sync that it tells of, so it is never ahead of the log, and a power
 // failure can only take it back. HAZARD: it does not notice the loss of what was synced after the
@@ -31,33 +33,38 @@ type syncMark struct {
 	f     *os.File
 	count uint64
 	seq   uint64
+	kind  uint32
 }
 
 const (
 	markMagic      = "PLDSYNC1"
 	markSlotBytes  = 32
 	markSlotStride = 4096
+
+	// Part of the format; never renumber.
+	markAny   = 0
+	markWrite = 1
 )
 
 // appendMarkSlot appends one slot.
-func appendMarkSlot(dst []byte, seq, count uint64) []byte {
+func appendMarkSlot(dst []byte, seq, count uint64, kind uint32) []byte {
 	start := len(dst)
 	dst = append(dst, markMagic...)
 	dst = binary.BigEndian.AppendUint64(dst, seq)
 	dst = binary.BigEndian.AppendUint64(dst, count)
-	dst = binary.BigEndian.AppendUint32(dst, 0)
+	dst = binary.BigEndian.AppendUint32(dst, kind)
 	return binary.BigEndian.AppendUint32(dst, crc32.Checksum(dst[start:], castagnoli))
 }
 
 // parseMarkSlot reports ok = false for a slot that was never written or was torn.
-func parseMarkSlot(b []byte) (seq, count uint64, ok bool) {
+func parseMarkSlot(b []byte) (seq, count uint64, kind uint32, ok bool) {
 	if len(b) < markSlotBytes || string(b[:8]) != markMagic {
-		return 0, 0, false
+		return 0, 0, 0, false
 	}
 	if binary.BigEndian.Uint32(b[28:]) != crc32.Checksum(b[:28], castagnoli) {
-		return 0, 0, false
+		return 0, 0, 0, false
 	}
-	return binary.BigEndian.Uint64(b[8:]), binary.BigEndian.Uint64(b[16:]), true
+	return binary.BigEndian.Uint64(b[8:]), binary.BigEndian.Uint64(b[16:]), binary.BigEndian.Uint32(b[24:]), true
 }
 
 // openSyncMark opens or creates the side file. known is false when no slot is readable: a new store,
@@ -78,22 +85,23 @@ func openSyncMark(dir string) (m *syncMark, known bool, err error) {
 		if at >= n {
 			continue
 		}
-		if seq, count, ok := parseMarkSlot(buf[at:n]); ok && (!known || count > m.count) {
-			m.seq, m.count, known = seq, count, true
+		if seq, count, kind, ok := parseMarkSlot(buf[at:n]); ok && (!known || count > m.count) {
+			m.seq, m.count, m.kind, known = seq, count, kind, true
 		}
 	}
 	return m, known, nil
 }
 
-// set records that everything up to seq is synced. Only the committer calls it.
+// set records that everything up to seq, a write's last sequence number, is synced. Only the committer
+// calls it, and opening and closing.
 func (m *syncMark) set(seq uint64) error {
 	m.count++
 	var b [markSlotBytes]byte
-	slot := appendMarkSlot(b[:0], seq, m.count)
+	slot := appendMarkSlot(b[:0], seq, m.count, markWrite)
 	if _, err := m.f.WriteAt(slot, int64(m.count%2)*markSlotStride); err != nil {
 		return fsError("write "+markFileName, err)
 	}
-	m.seq = seq
+	m.seq, m.kind = seq, markWrite
 	return nil
 }
 
@@ -101,53 +109,5 @@ func (m *syncMark) close() error { return m.f.Close() }
 
 // writeSyncMark makes a mark file for a copy of a store.
 func writeSyncMark(dir string, seq uint64) error {
-	return writeFileSynced(dir, markFileName, appendMarkSlot(nil, seq, 2))
-}
-
-// saveWAL links the write-ahead logs of dir into PLEIADES.wal before RocksDB replays and removes
-// them, so that a recovery which turns out to lack synced writes has destroyed nothing. A file
-// system without hard links goes without: the loss is noticed all the same.
-func saveWAL(dir string) error {
-	logs, err := filepath.Glob(filepath.Join(dir, "*.log"))
-	if err != nil || len(logs) == 0 {
-		return err
-	}
-	saved := filepath.Join(dir, savedWALName)
-	if err := os.MkdirAll(saved, 0o755); err != nil {
-		return fsError("create "+savedWALName, err)
-	}
-	for _, log := range logs {
-		// An existing link is from an opening that was cut off: it is the older, so the better copy.
-		if err := os.Link(log, filepath.Join(saved, filepath.Base(log))); err != nil && !errors.Is(err, os.ErrExist) {
-			return fsError("link "+log, err)
-		}
-	}
-	return nil
-}
-
-// keepLostWAL sets the linked logs of an accepted loss aside, where later openings leave them alone.
-func keepLostWAL(dir string, recovered uint64) error {
-	kept := filepath.Join(dir, savedWALName+".lost-"+strconv.FormatUint(recovered, 10))
-	err := os.Rename(filepath.Join(dir, savedWALName), kept)
-	if err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, os.ErrExist) {
-		return fsError("rename "+savedWALName, err)
-	}
-	return nil
-}
-
-// dropSavedWAL removes the links again.
-func dropSavedWAL(dir string) error {
-	if err := os.RemoveAll(filepath.Join(dir, savedWALName)); err != nil {
-		return fsError("remove "+savedWALName, err)
-	}
-	return nil
-}
-
-// checkRecovered compares what RocksDB recovered with the mark.
-func (m *syncMark) checkRecovered(dir string, recovered uint64) error {
-	if recovered >= m.seq {
-		return nil
-	}
-	return fmt.Errorf("%w: %d of them: %s recovered up to sequence %d, but %d was acknowledged; the logs as they were found are kept in %s; restore a copy, or open with --accept-data-loss (Options.AcceptDataLoss) to go on without them",
-		ErrDataLoss, m.seq-recovered, dir, recovered, m.seq, filepath.Join(dir, savedWALName))
+	return writeFileSynced(dir, markFileName, appendMarkSlot(nil, seq, 2, markAny))
 }

@@ -10,23 +10,23 @@ import (
 )
 
 func TestSyncMarkGolden(t *testing.T) {
-	const want = "504c4453594e4331" + "0102030405060708" + "0000000000000009" + "00000000"
-	got := hex.EncodeToString(appendMarkSlot(nil, 0x0102030405060708, 9))
+	const want = "504c4453594e4331" + "0102030405060708" + "0000000000000009" + "00000001"
+	got := hex.EncodeToString(appendMarkSlot(nil, 0x0102030405060708, 9, markWrite))
 	if !strings.HasPrefix(got, want) || len(got) != 2*markSlotBytes {
 		t.Fatalf("slot %s", got)
 	}
 	b, _ := hex.DecodeString(got)
-	seq, count, ok := parseMarkSlot(b)
-	if !ok || seq != 0x0102030405060708 || count != 9 {
-		t.Fatalf("parsed %x %d %v", seq, count, ok)
+	seq, count, kind, ok := parseMarkSlot(b)
+	if !ok || seq != 0x0102030405060708 || count != 9 || kind != markWrite {
+		t.Fatalf("parsed %x %d %d %v", seq, count, kind, ok)
 	}
 	for i := range b {
 		bad := append([]byte(nil), b...)
 		bad[i] ^= 1
-		if _, _, ok := parseMarkSlot(bad); ok {
+		if _, _, _, ok := parseMarkSlot(bad); ok {
 			t.Fatalf("a slot with byte %d changed is accepted", i)
 		}
-		if _, _, ok := parseMarkSlot(b[:i]); ok {
+		if _, _, _, ok := parseMarkSlot(b[:i]); ok {
 			t.Fatalf("a slot cut at %d is accepted", i)
 		}
 	}
