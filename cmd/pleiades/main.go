@@ -6,7 +6,9 @@ package main
 import (
 	"context"
 	"os"
+	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"github.com/shieldmaidens/pleiades/client/contexts"
@@ -36,8 +38,19 @@ func run() int {
 		Out:        cli.Stream{Writer: os.Stdout, Terminal: terminal.Is(os.Stdout)},
 		Err:        cli.Stream{Writer: os.Stderr, Terminal: terminal.Is(os.Stderr)},
 		Env:        os.LookupEnv,
+		Environ:    os.Environ,
+		Self:       self(),
 		SystemFile: "/etc/pleiades/pleiades.toml",
 		ConfigHome: home,
 	}
 	return int(app.Run(ctx, os.Args[1:]))
+}
+
+// self is how the program was called: by its name where that finds it, else by the path that was typed.
+func self() string {
+	name := filepath.Base(os.Args[0])
+	if _, err := exec.LookPath(name); err == nil {
+		return name
+	}
+	return os.Args[0]
 }

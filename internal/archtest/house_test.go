@@ -22,6 +22,7 @@ const (
 	pflag    = "github.com/spf13/pflag"
 	gopretty = "github.com/jedib0t/go-pretty/v6"
 	gofuse   = "github.com/hanwen/go-fuse/v2"
+	prom     = "github.com/prometheus/client_golang"
 	gotoml   = "github.com/pelletier/go-toml/v2"
 )
 
@@ -58,7 +59,13 @@ var houseRules = map[string]rules{
 		own:     []string{"base", "keys", "hlc", "kverr", "engine", "versioning", "vacuum", "api/..."},
 		modules: []string{protobuf},
 	},
-	"kvstore/kvwire":  {own: []string{"base", "keys", "hlc", "kverr", "api/...", "net/pwp/wire"}, modules: []string{protobuf}},
+	"kvstore/kvwire": {own: []string{"base", "keys", "hlc", "kverr", "api/...", "net/pwp/wire"}, modules: []string{protobuf}},
+	"node": {
+		own: []string{
+			"base", "keys", "hlc", "engine", "versioning", "api/...", "kvstore/...", "system", "net/...", "client/contexts",
+		},
+		modules: []string{xsys, prom},
+	},
 	"client/contexts": {own: []string{"base"}, modules: []string{gotoml}},
 	"system": {
 		own: []string{"base", "api/...", "net/pwp", "net/pwp/wire", "net/pwp/pair", "net/pwp/pwptest"},
@@ -72,7 +79,7 @@ var houseRules = map[string]rules{
 		modules: []string{xsys},
 	},
 	"cmd/pleiades/...": {
-		own:       []string{"base", "keys", "hlc", "engine", "versioning", "vacuum", "bench", "api/...", "client/contexts", "internal/dump", "net/certs", "cmd/pleiades/..."},
+		own:       []string{"base", "keys", "hlc", "engine", "versioning", "vacuum", "bench", "api/...", "client/contexts", "internal/dump", "net/certs", "node", "cmd/pleiades/..."},
 		modules:   []string{cobra, pflag, gopretty, protobuf, xsys},
 		noExample: "a command and its parts; its help shows examples",
 	},

@@ -34,6 +34,10 @@ type App struct {
 	In, Out, Err Stream
 	// Env returns an environment variable.
 	Env func(name string) (string, bool)
+	// Environ lists the environment as NAME=VALUE, for commands that refuse misspelled variables; nil for none.
+	Environ func() []string
+	// Self is how the program is called in lines to be copied; empty is "pleiades".
+	Self string
 	// Wall is the clock that timestamps, expiry and progress go by; nil is the machine's.
 	Wall hlc.WallClock
 	// SystemFile is the settings file of the machine; empty for none.

@@ -10,7 +10,7 @@ import (
 
 func (a *App) configCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "config", Short: "Show the settings", Example: lines("pleiades config show", "pleiades config show --origin")}
-	var origin bool
+	var origin, ofNode bool
 	show := &cobra.Command{
 		Use:   "show",
 		Short: "Show every setting, and who set it",
@@ -21,25 +21,34 @@ Files hold lines such as dir = "data" in the manner of TOML.`,
 			"pleiades config show",
 			"PLEIADES_DIR=data pleiades config show --origin",
 			"pleiades config show --config my.toml -o json",
+			"pleiades config show --node --origin",
 		),
 		Args: cobra.NoArgs,
-		RunE: a.run(func(context.Context, []string) error {
-			s, err := a.out().Stream("value")
-			if err != nil {
+	}
+	show.RunE = a.run(func(context.Context, []string) error {
+		cfg := a.cfg
+		if ofNode {
+			var err error
+			if cfg, err = a.resolveNode(show); err != nil {
 				return err
 			}
-			for _, v := range a.cfg.All() {
-				row := output.Row{output.F("name", v.Setting.Name), output.F("value", output.Bytes(v.Text))}
-				if origin {
-					row = append(row, output.F("origin", v.Origin))
-				}
-				if err := s.Row(row); err != nil {
-					return err
-				}
+		}
+		s, err := a.out().Stream("value")
+		if err != nil {
+			return err
+		}
+		for _, v := range cfg.All() {
+			row := output.Row{output.F("name", v.Setting.Name), output.F("value", output.Bytes(v.Text))}
+			if origin {
+				row = append(row, output.F("origin", v.Origin))
 			}
-			return s.Close()
-		}),
-	}
+			if err := s.Row(row); err != nil {
+				return err
+			}
+		}
+		return s.Close()
+	})
+	show.Flags().BoolVar(&ofNode, "node", false, "show the settings of a node: those that pleiades node start would take")
 	show.Flags().BoolVar(&origin, "origin", false, "show where each value comes from")
 	cmd.AddCommand(show)
 	return cmd

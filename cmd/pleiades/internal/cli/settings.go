@@ -118,7 +118,7 @@ func (a *App) sources(cmd *cobra.Command) (config.Sources, error) {
 		v, _ := a.Env(env)
 		return v
 	}
-	src := config.Sources{Flag: given, Env: a.Env}
+	src := config.Sources{Flag: given, Env: a.Env, Others: names(withoutGlobal(nodeSettings()))}
 	if path := named("config", "PLEIADES_CONFIG"); path != "" {
 		src.Files = append(src.Files, config.File{Path: path})
 	}
@@ -126,14 +126,14 @@ func (a *App) sources(cmd *cobra.Command) (config.Sources, error) {
 		if name != filepath.Base(name) || strings.HasPrefix(name, ".") {
 			return src, exit.New(exit.Usage, "give the name only, without a path and .toml", "%w: context %q", base.ErrInvalid, name)
 		}
-		src.Files = append(src.Files, config.File{Path: contexts.Path(a.ConfigHome, name)})
+		src.Files = append(src.Files, config.File{Path: contexts.Path(a.ConfigHome, name), Context: true})
 	} else if a.ConfigHome != "" {
 		current, err := contexts.Current(a.ConfigHome)
 		if err != nil {
 			return src, exit.WithFix(err, "name a context with --context, or remove the file")
 		}
 		if current != "" {
-			src.Files = append(src.Files, config.File{Path: contexts.Path(a.ConfigHome, current), Optional: true})
+			src.Files = append(src.Files, config.File{Path: contexts.Path(a.ConfigHome, current), Optional: true, Context: true})
 		}
 	}
 	if a.SystemFile != "" {

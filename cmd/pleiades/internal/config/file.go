@@ -21,6 +21,8 @@ type File struct {
 	Path string
 	// Optional files may be missing.
 	Optional bool
+	// Context marks the file of a context.
+	Context bool
 }
 
 type entry struct{ text, origin string }
@@ -79,7 +81,7 @@ func parse(path, text string, settings []Setting, others []string) (parsed, erro
 			return nil, fault(`write name = value, as in dir = "data"`, "%q is no setting", line)
 		}
 		if !known[name] {
-			return nil, fault(suggestion(name, names), "unknown setting %q", name)
+			return nil, fault(suggestion(name, names, len(settings)), "unknown setting %q", name)
 		}
 		if first, twice := out[name]; twice {
 			return nil, fault("remove one of the lines", "%q is set already in %s", name, first.origin)

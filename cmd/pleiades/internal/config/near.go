@@ -13,12 +13,12 @@ func Near(name string, names []string) string {
 	return near
 }
 
-// suggestion is the way out of an unknown name.
-func suggestion(name string, names []string) string {
+// suggestion is the way out of an unknown name: the near one, or else the first names, those that were asked for.
+func suggestion(name string, names []string, first int) string {
 	if near := Near(name, names); near != "" {
 		return "did you mean: " + near
 	}
-	return "known settings: " + strings.Join(names, ", ")
+	return "known settings: " + strings.Join(names[:first], ", ")
 }
 
 // distance counts the letters that have to be inserted, removed or replaced to make b of a.

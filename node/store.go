@@ -1,0 +1,32 @@
+package node
+
+import (
+	"context"
+	"errors"
+
+	"github.com/shieldmaidens/pleiades/base"
+	"github.com/shieldmaidens/pleiades/kvstore"
+)
+
+func (n *Node) startStore(context.Context) (stopFunc, error) {
+	store, err := kvstore.Open(n.eng, n.clock, &kvstore.Options{Logger: n.log.With("part", "kvstore"), SessionIdle: n.settings.SessionIdle})
+	if err != nil {
+		return nil, err
+	}
+	n.store = store
+	return func(context.Context) error { return store.Close() }, nil
+}
+
+// storeChecks are what the store looks at in itself. That the disk is full keeps it from writing, not from working.
+func (n *Node) storeChecks(ctx context.Context) []check {
+	var list []check
+	for _, c := range n.store.Health(ctx) {
+		found := check{name: "store " + c.Name, found: "serves"}
+		if c.Err != nil {
+			found.fault = c.Err.Error()
+			found.readiness = errors.Is(c.Err, base.ErrDiskFull) || errors.Is(c.Err, base.ErrOverloaded) || errors.Is(c.Err, context.Canceled)
+		}
+		list = append(list, found)
+	}
+	return list
+}
