@@ -47,11 +47,15 @@ func FuzzSequence(f *testing.F) {
 	f.Fuzz(func(t *testing.T, input []byte) {
 		r.next(t)
 		choices := storemodel.NewBytes(input)
+		counted := choices.IntN(2) == 1
+		if counted {
+			r.openStore(&versioning.Options{Cache: smallCache(t), Counted: true})
+		}
 		x := &sequence{rig: r, reopens: maxReopens, clones: maxClones, restores: maxRestores, Driver: &storemodel.Driver{
 			TB: t, Choices: choices, Reads: rand.New(rand.NewPCG(uint64(len(input)), 2)),
 			Store: func() *versioning.Store { return r.store }, Wall: r.wall, ID: 1, Model: storemodel.NewBucket(),
-			Rollovers: []versioning.Rollover{versioning.Relabel, versioning.Cascade, versioning.Refuse},
-			Names:     []string{"a", "\x00", "a\xff"},
+			Counted: counted, Rollovers: []versioning.Rollover{versioning.Relabel, versioning.Cascade, versioning.Refuse},
+			Names: []string{"a", "\x00", "a\xff"},
 		}}
 		for step := 0; step < maxSteps && choices.Len() > 0; step++ {
 			x.step()
@@ -71,6 +75,9 @@ func (x *sequence) verify() {
 		x.VerifyKey(name)
 	}
 	x.VerifyScan()
+	if u, err := x.Bucket().CountUsage(context.Background()); err != nil || u != x.Model.Usage() {
+		x.Fatalf("the bucket holds %+v, %v; want %+v", u, err, x.Model.Usage())
+	}
 }
 
 func (x *sequence) step() {
@@ -79,8 +86,10 @@ func (x *sequence) step() {
 	switch p := c.IntN(64); {
 	case p < 40:
 		x.Do(x.Op(x.Model))
-	case p < 50:
+	case p < 46:
 		x.Batch(1 + c.IntN(12))
+	case p < 50:
+		x.Apply(1 + c.IntN(12))
 	case p < 54:
 		x.rig.wall.Advance(time.Duration(c.IntN(1000)) * time.Millisecond)
 	case p < 56:
@@ -149,6 +158,9 @@ func (x *sequence) reopen() {
 	x.reopens--
 	x.Logf("reopen")
 	x.rig.reopen()
+	if x.Counted {
+		x.rig.openStore(&versioning.Options{Counted: true})
+	}
 	x.verify()
 }
 
@@ -166,7 +178,7 @@ func (x *sequence) clone() {
 	if err != nil {
 		x.Fatalf("clone: %v", err)
 	}
-	store, err := versioning.Open(shard, x.rig.clock, nil)
+	store, err := versioning.Open(shard, x.rig.clock, &versioning.Options{Counted: x.Counted})
 	if err != nil {
 		x.Fatalf("%v", err)
 	}

@@ -88,7 +88,7 @@ var houseRules = map[string]rules{
 		noExample: "its targets are the examples",
 	},
 	"internal/dump":       {own: []string{"base", "hlc", "engine", "versioning"}},
-	"internal/storemodel": {own: []string{"keys", "hlc", "versioning", "vacuum"}},
+	"internal/storemodel": {own: []string{"keys", "hlc", "engine", "versioning", "vacuum"}},
 	"internal/archtest":   {noExample: "it has no code"},
 	"internal/faultfs":    {modules: []string{gofuse, xsys}},
 	"internal/crashtest": {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shieldmaidens/pleiades/engine"
 	"github.com/shieldmaidens/pleiades/hlc"
 	"github.com/shieldmaidens/pleiades/keys"
 	"github.com/shieldmaidens/pleiades/versioning"
@@ -28,6 +29,8 @@ type Driver struct {
 	// Rollovers are the kinds that settings are chosen from, Names the keys.
 	Rollovers []versioning.Rollover
 	Names     []string
+	// Counted says that the store was opened with versioning.Options.Counted.
+	Counted bool
 	// Times are timestamps worth asking for; the driver notes those of its writes.
 	Times []hlc.Timestamp
 
@@ -172,8 +175,7 @@ func (x *Driver) Do(op Op) {
 		x.Fatalf("%v: got %v, want %v", op, err, want)
 	}
 	if err == nil {
-		x.Model.Apply(&op, res.Revision)
-		x.checkResult(&op, res)
+		x.applied(x.Model, &op, res)
 	}
 }
 
@@ -191,11 +193,16 @@ func (x *Driver) batchOfOne(op *versioning.Op) (versioning.WriteResult, error) {
 	return results[0], nil
 }
 
-// checkResult compares what a write says with the model after it.
-func (x *Driver) checkResult(op *Op, res versioning.WriteResult) {
+// applied does op on the model m, and compares what the write said with it.
+func (x *Driver) applied(m *Bucket, op *Op, res versioning.WriteResult) {
 	x.TB.Helper()
+	var before versioning.Usage
+	if x.Counted {
+		before = m.Usage()
+	}
+	m.Apply(op, res.Revision)
 	x.Times = append(x.Times, res.Revision, res.Revision.Prev())
-	k := x.Model.Keys[op.Key]
+	k := m.Keys[op.Key]
 	switch {
 	case op.Kind == versioning.OpSetSettings:
 	case op.Kind == versioning.OpPurge:
@@ -204,6 +211,9 @@ func (x *Driver) checkResult(op *Op, res versioning.WriteResult) {
 		}
 	case res.Version != k.Count() || res.Revision != k.Revision:
 		x.Fatalf("%v: version %d, revision %s; want %d, %s", op, res.Version, res.Revision, k.Count(), k.Revision)
+	}
+	if after := before.Add(res.Usage); x.Counted && after != m.Usage() {
+		x.Fatalf("%v: the bucket held %+v and changes by %+v, but holds %+v", op, before, res.Usage, m.Usage())
 	}
 }
 
@@ -243,9 +253,52 @@ func (x *Driver) Batch(n int) {
 		x.Fatalf("batch: %v", err)
 	}
 	for i := range ops {
-		x.Model.Apply(&ops[i], results[i].Revision)
-		x.checkResult(&ops[i], results[i])
+		x.applied(x.Model, &ops[i], results[i])
 	}
+}
+
+// Apply does n operations through an applier, as a replicated state machine does: some are taken back, and now and then
+// all of them are given up.
+func (x *Driver) Apply(n int) {
+	x.TB.Helper()
+	store := x.Store()
+	batch := store.Engine().NewBatch()
+	defer batch.Close()
+	a, after := store.NewApplier(batch), x.Model.Clone()
+	for range n {
+		ts, err := store.Clock().Now()
+		if err != nil {
+			x.Fatalf("%v", err)
+		}
+		op := x.Op(after)
+		back := op.Kind != versioning.OpSetSettings && x.Choices.IntN(4) == 3
+		if back {
+			a.Savepoint()
+		}
+		stored := x.stored(&op, after)
+		res, err := a.Apply(&stored, ts)
+		x.Logf("apply %v, back=%t -> %+v %v", op, back, res, err)
+		if want := after.Refuse(&op, ts.Time()); !errors.Is(err, want) || (want == nil) != (err == nil) {
+			x.Fatalf("apply %v: got %v, want %v", op, err, want)
+		}
+		switch {
+		case err != nil:
+		case back:
+			a.Rollback()
+		default:
+			x.applied(after, &op, res)
+		}
+	}
+	if x.Choices.IntN(8) == 7 {
+		x.Logf("given up")
+		a.Discard()
+		return
+	}
+	if err := store.Engine().Commit(context.Background(), batch, engine.NoSync); err != nil {
+		x.Fatalf("commit: %v", err)
+	}
+	a.Committed()
+	x.Model = after
 }
 
 // Burst puts n versions of one key.

@@ -79,6 +79,19 @@ func (m *Bucket) Clone() *Bucket {
 	return c
 }
 
+// Usage returns what the bucket holds.
+func (m *Bucket) Usage() versioning.Usage {
+	var u versioning.Usage
+	for name, k := range m.Keys {
+		u.Keys++
+		u.Versions += int64(len(k.Versions))
+		for _, v := range k.Versions {
+			u.Bytes += int64(len(name) + len(v.Data))
+		}
+	}
+	return u
+}
+
 // Op is one write. The fields are those of versioning.Op, except Revision, which says what the write is made conditional
 // on: "" nothing, "right" the revision that the key has, "wrong" another one, "none" that there is no key.
 type Op struct {
