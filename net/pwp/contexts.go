@@ -17,7 +17,7 @@ type Context struct {
 	Version wire.Version
 	// InFlight is how many requests have no last answer.
 	InFlight int
-	// QueuedBytes wait to be written.
+	// QueuedBytes wait to be written, or are being written.
 	QueuedBytes int
 	// BytesIn, BytesOut, MessagesIn and MessagesOut count since the pair began.
 	BytesIn, BytesOut       int64
@@ -44,6 +44,9 @@ func (l *link) context() Context {
 		Service: m.Service(), State: m.State(), Version: m.Version(),
 		InFlight: m.InFlight(), QueuedBytes: m.Queued(),
 		BytesIn: l.rxBytes.Load(), BytesOut: l.txBytes.Load(), Age: time.Since(l.born),
+	}
+	if l.mu.busy {
+		c.QueuedBytes += int(l.writeSize.Load())
 	}
 	c.MessagesIn, c.MessagesOut = m.Messages()
 	switch s := l.side.(type) {

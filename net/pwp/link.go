@@ -2,6 +2,7 @@ package pwp
 
 import (
 	"errors"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -173,6 +174,7 @@ func (l *link) writeLoop() {
 	defer l.set.leaveIfEnded(l)
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	yielded := false
 	for {
 		if !l.mu.m.Pending() && l.mu.left == nil {
 			if l.mu.retire || l.mu.outDone {
@@ -182,6 +184,16 @@ func (l *link) writeLoop() {
 			continue
 		}
 		l.mu.retire = false
+		if !yielded && l.mu.m.InFlight() > 1 && l.mu.m.Queued() < maxInlineBytes {
+			// Others that are ready to run, such as the handlers of what came in the same packet, speak first: a write of
+			// many messages costs as much as a write of one.
+			yielded = true
+			l.mu.Unlock()
+			runtime.Gosched()
+			l.mu.Lock()
+			continue // all may be different
+		}
+		yielded = false
 		var o pair.Output
 		if l.mu.left != nil {
 			o.Main, l.mu.left = l.mu.left, nil
