@@ -112,6 +112,11 @@ func (s *shellServer) run(args []string) (string, error) {
 		value := make([]byte, n)
 		_, _ = rand.Read(value) // never fails; what compresses would not fill a disk
 		return "", s.commit(engine.Sync, func(b *engine.Batch) error { return b.Put(s.sh, []byte(args[1]), value) })
+	case "clone":
+		_, err := s.e.StageClone(ctx, s.sh, 1005)
+		return "", err
+	case "ranges":
+		return "", s.commit(engine.NoSync, func(b *engine.Batch) error { return b.DeleteRange(s.sh, []byte("x"), []byte("y")) })
 	case "spread":
 		return "", s.spread(ctx, args[1], args[2])
 	case "unsynced":
