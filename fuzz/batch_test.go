@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
@@ -46,20 +45,16 @@ type batches struct {
 	c     *storemodel.Bytes
 	want  *contents
 	flips int
+	// pinned is a snapshot, and then what it holds; shards that were replaced since are nil there.
+	pinned *engine.Snapshot
+	then   *contents
 }
 
 // FuzzBatch writes batches of every kind of record, over several shards and node-local storage, one by one and several at a
-// time, and has RocksDB read all rows back; now and then the engine is opened again, and RocksDB decodes the batches once more,
-// from its log.
+// time, and has RocksDB read all rows back, in both directions, at the present and through a snapshot of before; now and then
+// the engine is opened again, and RocksDB decodes the batches once more, from its log.
 func FuzzBatch(f *testing.F) {
-	for seed := range uint64(8) {
-		rng := rand.New(rand.NewPCG(seed, 7))
-		input := make([]byte, 6+30*seed)
-		for i := range input {
-			input[i] = byte(rng.Uint32())
-		}
-		f.Add(input)
-	}
+	addSeeds(f, 7, 8, 6, 30)
 	r := newRig(f)
 	inputs := 0
 	f.Fuzz(func(t *testing.T, input []byte) {
@@ -69,17 +64,27 @@ func FuzzBatch(f *testing.F) {
 			x.want[i] = map[string]string{}
 			x.clear(x.shard(i))
 		}
+		pinAt := x.c.IntN(maxBatches)
 		for n := 0; n < maxBatches && x.c.Len() > 0; n++ {
+			if n == pinAt {
+				x.pin()
+			}
 			if x.c.IntN(4) == 3 {
 				x.together(2 + x.c.IntN(4))
 			} else {
 				x.alone()
 			}
-			x.verify()
+			x.verify(nil, x.want)
+			if x.pinned != nil {
+				x.verify(x.pinned, x.then)
+			}
+		}
+		if x.pinned != nil {
+			x.pinned.Close()
 		}
 		if inputs++; inputs%reopenEvery == 0 {
 			r.reopen()
-			x.verify()
+			x.verify(nil, x.want)
 		}
 	})
 }
@@ -102,7 +107,17 @@ func bounds(s *engine.Shard) *engine.IterOptions {
 	if s.ID() == 0 {
 		return &engine.IterOptions{Lower: []byte{localPrefix}, Upper: []byte{localPrefix + 1}}
 	}
-	return nil
+	return &engine.IterOptions{}
+}
+
+// pin takes a snapshot.
+func (x *batches) pin() {
+	x.t.Helper()
+	var err error
+	if x.pinned, err = x.r.eng.NewSnapshot(); err != nil {
+		x.t.Fatal(err)
+	}
+	x.then = x.want.clone()
 }
 
 // clear removes the rows of the input before, by a range now and then.
@@ -195,6 +210,9 @@ func (x *batches) alone() {
 		x.t.Fatal(err)
 	}
 	x.want[i] = map[string]string{"staged": "row"}
+	if x.then != nil {
+		x.then[i] = nil
+	}
 	for _, err := range []error{batch.Put(staged, []byte("staged"), []byte("row")), batch.Activate(staged)} {
 		if err != nil {
 			x.t.Fatal(err)
@@ -234,14 +252,19 @@ func (x *batches) together(n int) {
 	x.want = after
 }
 
-// verify reads everything back.
-func (x *batches) verify() {
+// verify reads everything back at the present, or through a snapshot.
+func (x *batches) verify(snap *engine.Snapshot, all *contents) {
 	x.t.Helper()
-	for i, want := range x.want {
+	for i, want := range all {
+		if want == nil {
+			continue
+		}
 		s := x.shard(i)
-		rows := rowsOf(x.t, s, bounds(s))
+		opts := bounds(s)
+		opts.Snapshot = snap
 		sorted := slices.Sorted(maps.Keys(want))
 		var lookups [][]byte
+		rows := rowsOf(x.t, s, opts)
 		for n, row := range rows {
 			if n >= len(sorted) || row.key != sorted[n] || row.value != want[row.key] {
 				x.t.Fatalf("shard %d, row %d: %x = %x; want the keys %x", s.ID(), n, row.key, row.value, sorted)
@@ -251,10 +274,11 @@ func (x *batches) verify() {
 		if len(rows) != len(sorted) {
 			x.t.Fatalf("shard %d has %d rows, want %x", s.ID(), len(rows), sorted)
 		}
+		x.verifyBackwards(s, opts, sorted)
 		if len(lookups) == 0 {
 			continue
 		}
-		found, err := s.MultiGet(lookups, nil)
+		found, err := s.MultiGet(lookups, &engine.ReadOptions{Snapshot: snap})
 		if err != nil {
 			x.t.Fatal(err)
 		}
@@ -264,5 +288,36 @@ func (x *batches) verify() {
 				x.t.Fatalf("shard %d: get %x: %x, %t; want %x, %t", s.ID(), key, value, ok, wanted, there)
 			}
 		}
+	}
+}
+
+// verifyBackwards walks from the last row to the first, and seeks to both sides of each.
+func (x *batches) verifyBackwards(s *engine.Shard, opts *engine.IterOptions, sorted []string) {
+	x.t.Helper()
+	it, err := s.NewIterator(opts)
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	at := func(what, from string, ok bool, n int) {
+		x.t.Helper()
+		if there := n >= 0 && n < len(sorted); ok != there || ok && string(it.Key()) != sorted[n] {
+			x.t.Fatalf("shard %d: %s %x: %t, %x; want row %d of %x", s.ID(), what, from, ok, it.Key(), n, sorted)
+		}
+	}
+	n := len(sorted)
+	for ok := it.Last(); ; ok = it.Prev() {
+		n--
+		if at("going back", "", ok, n); !ok {
+			break
+		}
+	}
+	for n, key := range sorted {
+		at("seek at or behind", key, it.SeekGE([]byte(key)), n)
+		at("next", key, it.Next(), n+1)
+		at("seek before", key, it.SeekLT([]byte(key)), n-1)
+		at("seek before what follows", key, it.SeekLT(append([]byte(key), 0)), n)
+	}
+	if err := it.Close(); err != nil {
+		x.t.Fatal(err)
 	}
 }

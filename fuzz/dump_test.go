@@ -2,7 +2,6 @@ package fuzz
 
 import (
 	"bytes"
-	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -28,15 +27,7 @@ const maxDumped = 60
 // or damaged, some versions come in and the rest is refused with an error that says why; what then lies there satisfies
 // versioning.Check, and its own dump comes back byte for byte.
 func FuzzDump(f *testing.F) {
-	for seed := range uint64(10) {
-		rng := rand.New(rand.NewPCG(seed, 3))
-		input := make([]byte, 8+24*seed)
-		for i := range input {
-			input[i] = byte(rng.Uint32())
-		}
-		input[0] = byte(seed)
-		f.Add(input)
-	}
+	addSeeds(f, 3, 10, 8, 24)
 	r := newRig(f)
 	f.Fuzz(func(t *testing.T, input []byte) {
 		r.next(t)

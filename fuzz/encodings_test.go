@@ -3,7 +3,6 @@ package fuzz
 import (
 	"bytes"
 	"cmp"
-	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -34,14 +33,7 @@ func (e *encoded) compare(o *encoded) int {
 // FuzzEncodings encodes rows of versions, writes them, and has RocksDB iterate over them: they come in the order of bucket, key
 // and suffix, every key and record parses to what was meant, and bounds and suffixes select what they should.
 func FuzzEncodings(f *testing.F) {
-	for seed := range uint64(6) {
-		rng := rand.New(rand.NewPCG(seed, 9))
-		input := make([]byte, 10+50*seed)
-		for i := range input {
-			input[i] = byte(rng.Uint32())
-		}
-		f.Add(input)
-	}
+	addSeeds(f, 9, 6, 10, 50)
 	f.Add([]byte("\x01\x01a.\x01\x02a:\x01\x02a!\x01\x03a\x00\xff\x01\x01\x00"))
 	r := newRig(f)
 	f.Fuzz(func(t *testing.T, input []byte) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"runtime/metrics"
 	"testing"
 	"time"
@@ -39,14 +38,7 @@ type damaged struct {
 // a vacuum, dumps, vacuums and writes. Whatever lies there, errors are typed, loops end and memory is bounded. Where
 // versioning.Check finds nothing, nothing is reported as damaged, and later writes leave it that way.
 func FuzzStoredRows(f *testing.F) {
-	for seed := range uint64(12) {
-		rng := rand.New(rand.NewPCG(seed, 5))
-		input := make([]byte, 4+20*seed)
-		for i := range input {
-			input[i] = byte(rng.Uint32())
-		}
-		f.Add(input)
-	}
+	addSeeds(f, 5, 12, 4, 20)
 	r := newRig(f)
 	f.Fuzz(func(t *testing.T, input []byte) {
 		r.next(t)

@@ -35,14 +35,7 @@ const (
 // kind, deletes, purges, marks, drops, settings, batches, conditional writes, restores, time that passes, vacuums by any policy,
 // reopenings, clones, dumps.
 func FuzzSequence(f *testing.F) {
-	for seed := range uint64(12) {
-		rng := rand.New(rand.NewPCG(seed, 1))
-		input := make([]byte, 20+40*seed)
-		for i := range input {
-			input[i] = byte(rng.Uint32())
-		}
-		f.Add(input)
-	}
+	addSeeds(f, 1, 12, 20, 40)
 	r := newRig(f)
 	f.Fuzz(func(t *testing.T, input []byte) {
 		r.next(t)
