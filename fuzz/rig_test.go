@@ -36,6 +36,9 @@ func addSeeds(f *testing.F, stream uint64, n, first, more int) {
 	}
 }
 
+// boundAhead is how far ahead of the wall clock a clock may get.
+const boundAhead = 30 * time.Second
+
 // inMemory is a file system in memory on every Linux.
 const inMemory = "/dev/shm"
 
@@ -84,7 +87,9 @@ func (r *rig) open() {
 	if err != nil {
 		r.tb.Fatal(err)
 	}
-	if r.clock, err = versioning.NewClock(r.eng, r.wall.Options()); err != nil {
+	opts := r.wall.Options()
+	opts.MaxOffset, opts.BoundAhead = boundAhead, boundAhead // time leaps here, and storing the bound is a synced write
+	if r.clock, err = versioning.NewClock(r.eng, opts); err != nil {
 		r.tb.Fatal(err)
 	}
 	r.openStore(nil)
@@ -121,7 +126,7 @@ func (r *rig) reopen() {
 	r.tb.Helper()
 	r.close()
 	// A clock begins above every timestamp that it may have issued before, which can be ahead of the wall clock.
-	r.wall.Advance(time.Second)
+	r.wall.Advance(boundAhead)
 	r.open()
 }
 
