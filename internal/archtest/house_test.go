@@ -66,6 +66,25 @@ var houseRules = map[string]rules{
 		},
 		modules: []string{xsys, prom},
 	},
+	"kvstore/kvservice": {
+		own: []string{
+			"base", "keys", "hlc", "kverr", "api/...", "kvstore", "kvstore/kvwire", "net/certs", "net/pwp", "net/pwp/wire",
+			"net/pwp/pwptest", "engine", "versioning", "internal/nodetest",
+		},
+	},
+	"client": {
+		own: []string{
+			"base", "keys", "hlc", "kverr", "api/...", "kvstore/kvwire", "system", "net/certs", "net/endpoint", "net/pwp", "net/pwp/wire",
+			"kvstore", "internal/nodetest", // in tests: see TestClientsDoNotLinkTheStore
+		},
+		modules: []string{xsync},
+	},
+	"internal/nodetest": {
+		own: []string{
+			"engine", "hlc", "versioning", "kvstore", "kvstore/kvservice", "net/certs", "net/endpoint", "net/pwp", "net/pwp/wire", "system",
+		},
+		noExample: "those of package client show it",
+	},
 	"client/contexts": {own: []string{"base"}, modules: []string{gotoml}},
 	"system": {
 		own: []string{"base", "api/...", "net/pwp", "net/pwp/wire", "net/pwp/pair", "net/pwp/pwptest"},
@@ -108,6 +127,12 @@ var unreachable = []string{
 	cobra, pflag, gopretty,
 	module + "/net", module + "/gossip", module + "/replication", module + "/node", module + "/client", module + "/cmd",
 }
+
+// remote are the packages that talk to a store somewhere else, and unlinked what they must not pull in.
+var (
+	remote   = []string{"client"}
+	unlinked = []string{grocksdb, module + "/engine", module + "/versioning", module + "/kvstore/kvservice", module + "/node", module + "/cmd"}
+)
 
 // reachable are exceptions from unreachable: they lie below a name listed there and open no connection.
 var reachable = []string{"net/netip", "net/url"}

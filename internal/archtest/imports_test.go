@@ -164,6 +164,22 @@ func TestEmbeddingStaysSmall(t *testing.T) {
 	}
 }
 
+func TestClientsDoNotLinkTheStore(t *testing.T) {
+	for _, p := range mustPackages(t) {
+		if !matches(p.rel(), remote) {
+			continue
+		}
+		if len(p.Deps) < 50 {
+			t.Errorf("%s has %d dependencies: too few to believe that they were listed", p.rel(), len(p.Deps))
+		}
+		for _, dep := range p.Deps {
+			if under(dep, unlinked) {
+				t.Errorf("%s pulls in %s, and with it RocksDB", p.rel(), dep)
+			}
+		}
+	}
+}
+
 func TestOnlyEngineTouchesC(t *testing.T) {
 	for _, p := range mustPackages(t) {
 		for _, path := range p.allImports() {

@@ -3,6 +3,7 @@ package kvwire
 import (
 	"fmt"
 
+	"github.com/shieldmaidens/pleiades/keys"
 	"github.com/shieldmaidens/pleiades/net/pwp/wire"
 )
 
@@ -88,3 +89,10 @@ func Name(t wire.MessageType) string {
 	}
 	return fmt.Sprintf("type 0x%02x", uint8(t))
 }
+
+// DefaultBucket is the bucket that the id 0 of a request stands for. It always exists, under the name DefaultName in the
+// account of the same name.
+const DefaultBucket keys.BucketID = 1
+
+// DefaultName is the name of the account and of the bucket that always exist.
+const DefaultName = "default"
