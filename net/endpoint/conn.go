@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -28,6 +29,7 @@ type Conn struct {
 	want    certs.Peer // whom a dialled connection is to reach
 	unwatch func() bool
 	done    chan struct{}
+	ending  atomic.Bool // done will be closed in a moment: streams fail already
 
 	// Written before done is closed, and not afterwards.
 	err   error
@@ -59,7 +61,7 @@ func identityOf(state *tls.ConnectionState) (certs.Identity, error) {
 
 // AcceptStream implements pwp.Conn.
 func (c *Conn) AcceptStream(ctx context.Context) (pwp.Stream, error) {
-	s, err := c.stream(func() (*quic.Stream, error) { return c.qc.AcceptStream(ctx) })
+	s, err := c.stream(ctx, c.qc.AcceptStream)
 	if err != nil {
 		return nil, err
 	}
@@ -68,14 +70,14 @@ func (c *Conn) AcceptStream(ctx context.Context) (pwp.Stream, error) {
 
 // OpenStream implements pwp.Conn.
 func (c *Conn) OpenStream(ctx context.Context) (pwp.Stream, error) {
-	s, err := c.stream(func() (*quic.Stream, error) { return c.qc.OpenStreamSync(ctx) })
+	s, err := c.stream(ctx, c.qc.OpenStreamSync)
 	if err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
-func (c *Conn) stream(get func() (*quic.Stream, error)) (*stream, error) {
+func (c *Conn) stream(ctx context.Context, get func(context.Context) (*quic.Stream, error)) (*stream, error) {
 	if c.dialled && c.early {
 		c.gate.RLock()
 		defer c.gate.RUnlock()
@@ -83,8 +85,11 @@ func (c *Conn) stream(get func() (*quic.Stream, error)) (*stream, error) {
 			return nil, ErrEarlyRejected
 		}
 	}
-	s, err := get()
+	s, err := get(ctx)
 	if err != nil {
+		if ctx.Err() == nil {
+			c.ending.Store(true)
+		}
 		return nil, reasonOf(err)
 	}
 	return &stream{s: s}, nil
@@ -189,6 +194,7 @@ func (c *Conn) CloseWithError(code wire.CloseCode, reason string) error {
 	if c.isRejected() {
 		return nil // the QUIC connection belongs to the replacement
 	}
+	c.ending.Store(true)
 	err := c.qc.CloseWithError(quic.ApplicationErrorCode(code), reason)
 	<-c.done
 	return err

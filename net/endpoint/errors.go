@@ -63,8 +63,8 @@ var (
 	ErrDatagramDropped = base.New(base.ErrOverloaded, "endpoint: the datagram was dropped")
 )
 
-// CloseError is why one side closed a connection on purpose. It matches ErrPeerClosed, or when this side did it
-// ErrUntrusted or ErrClosed.
+// CloseError is why one side closed a connection on purpose. It matches ErrClosed, or ErrPeerClosed when the peer did it;
+// with wire.CloseUntrusted ErrUntrusted, or ErrOwnCertificate.
 type CloseError struct {
 	Code wire.CloseCode
 	// Remote says that the peer did it.
@@ -83,6 +83,8 @@ func (e *CloseError) Error() string {
 // Unwrap returns the sentinel.
 func (e *CloseError) Unwrap() error {
 	switch {
+	case e.Remote && e.Code == wire.CloseUntrusted:
+		return ErrOwnCertificate
 	case e.Remote:
 		return ErrPeerClosed
 	case e.Code == wire.CloseUntrusted:

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"github.com/shieldmaidens/pleiades/net/pwp/wire"
 )
 
 // PeerState says what the cache knows of one peer.
@@ -51,9 +53,23 @@ func (e *Endpoint) Peer(ctx context.Context, addr string, opts *DialOptions) (*C
 	if err != nil {
 		return nil, err
 	}
-	conn, d, err := e.peer(peerKey{addr, o.ALPN, o.Name}, o)
-	if d == nil {
-		return conn, err
+	var d *dialling
+	for d == nil {
+		var conn *Conn
+		conn, d, err = e.peer(peerKey{addr, o.ALPN, o.Name}, o)
+		switch {
+		case err != nil:
+			return nil, err
+		case conn != nil && !conn.ending.Load():
+			return conn, nil
+		case conn == nil:
+			continue // a dial to wait for
+		}
+		select {
+		case <-conn.done:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("dialling %s: %w", addr, context.Cause(ctx))
+		}
 	}
 	select {
 	case <-d.done:
@@ -124,10 +140,13 @@ func (e *Endpoint) lookLocked(p *peer) {
 	}
 }
 
-// endedLocked: a connection that ended at once counts as a failure, for the peer may refuse us only after the dial.
+// endedLocked: a connection that ended at once counts as a failure, for the peer may refuse us only after the dial. One that
+// ended over a removed CA does not: the next one is made with other certificates.
 func (e *Endpoint) endedLocked(p *peer, c *Conn) {
 	p.err = c.err
-	if c.ended.Sub(c.born) < e.limits.MaxBackoff && !errors.Is(c.err, ErrClosed) {
+	closed, ok := errors.AsType[*CloseError](c.err)
+	blameless := ok && (!closed.Remote || closed.Code == wire.CloseUntrusted)
+	if c.ended.Sub(c.born) < e.limits.MaxBackoff && !blameless {
 		e.failedLocked(p, c.err, c.ended)
 		return
 	}
