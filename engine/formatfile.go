@@ -93,12 +93,16 @@ func inspectDir(dir string) (dirState, error) {
 	}
 	for _, e := range entries {
 		// The engine's own files come before RocksDB's, so they alone mean an unfinished creation.
-		if n := e.Name(); !strings.HasPrefix(n, "PLEIADES.") && n != "lost+found" {
+		if n := e.Name(); !strings.HasPrefix(n, "PLEIADES.") && !keptDir(n) {
 			return 0, fmt.Errorf("%w: %s has no file %s but holds %q; name an empty directory or a store", ErrNotAStore, dir, formatFileName, n)
 		}
 	}
 	return dirEmpty, nil
 }
+
+// keptDir says whether a directory of this name may be there before the store: the file system's own, and
+// the node's certificates.
+func keptDir(name string) bool { return name == "lost+found" || name == "certs" }
 
 // beginCreation marks dir as being turned into a store, and clears what an earlier, unfinished
 // attempt left behind: without a format file nothing in it was ever acknowledged.
@@ -110,7 +114,7 @@ func beginCreation(dir string) error {
 			return fsError("read "+dir, err)
 		}
 		for _, e := range entries {
-			if n := e.Name(); n != lockFileName && n != newMarkerName && n != "lost+found" {
+			if n := e.Name(); n != lockFileName && n != newMarkerName && !keptDir(n) {
 				if err := os.RemoveAll(filepath.Join(dir, n)); err != nil {
 					return fsError("clear an unfinished store", err)
 				}

@@ -87,7 +87,7 @@ void ple_writer_finish(ple_writer* w, uint64_t* bytes, ple_status* out);
 void ple_writer_free(ple_writer* w);
 
 // ple_ingest adds the tables at paths (NUL-terminated, one behind the other, n of them) to a family
-// and moves them out of their directory.
+// and moves them out of their directory. Their blocks must have been checked (ple_table_verify).
 void ple_ingest(ple_db* db, ple_family* family, const char* paths, size_t n, ple_status* out);
 
 // ple_rewrite writes all rows of a family at a snapshot into tables of about target_bytes in dir,

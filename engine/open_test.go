@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -233,4 +234,31 @@ func TestCloseReportsLeaks(t *testing.T) {
 	<-e.destroyed
 	e = openAt(t, dir, nil)
 	wantGet(t, mustShard(t, e, 1001), "k", "v")
+}
+
+// TestCertificatesMayComeFirst: the node's certificates lie in the store's directory, and may be made
+// before the store. An unfinished creation that starts over leaves them alone.
+func TestCertificatesMayComeFirst(t *testing.T) {
+	dir := t.TempDir()
+	certs := filepath.Join(dir, "certs")
+	if err := os.Mkdir(certs, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{filepath.Join(certs, "ca.crt"), filepath.Join(dir, newMarkerName)} {
+		if err := os.WriteFile(name, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	openAt(t, dir, nil)
+	if _, err := os.Stat(filepath.Join(certs, "ca.crt")); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Remove(filepath.Join(certs, "ca.crt")), os.Remove(certs)); err != nil {
+		t.Fatal(err)
+	}
+	other := t.TempDir()
+	if err := os.Mkdir(filepath.Join(other, "certs"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	openAt(t, other, nil) // without a marker
 }

@@ -179,10 +179,11 @@ const maxIngestTables = 4096
 // The files are linked where possible and copied otherwise; the caller's stay as they are and must
 // not be changed. Every block is checked first.
 //
-// Errors: ErrEmptyTable, ErrOverlap (the tables overlap each other, or rows of the shard), and
-// ErrCorruption, ErrInvalid for a file that is damaged or no table; each names the file. Whether rows
-// of the shard are in the way is judged before: a writer of the same range may still come between, and
-// is then overwritten.
+// Errors: ErrEmptyTable, ErrOverlap (the tables overlap each other, or rows of the shard), ErrNotWritten
+// (the engine has stopped), and ErrCorruption, ErrInvalid for a file that is damaged or no table; each
+// names the file. Commits to any shard wait while it is judged whether rows are in the way and the tables
+// become the shard's, so no writer comes between: milliseconds, but for a flush of the shard when it holds
+// unflushed rows in the tables' range (Overwrite).
 func (s *Shard) Ingest(ctx context.Context, paths []string, opts *IngestOptions) error {
 	if len(paths) == 0 || len(paths) > maxIngestTables {
 		return fmt.Errorf("%w: ingest of %d tables, must be 1 to %d", ErrInvalid, len(paths), maxIngestTables)
@@ -195,11 +196,10 @@ func (s *Shard) Ingest(ctx context.Context, paths []string, opts *IngestOptions)
 	if err != nil {
 		return err
 	}
-	if opts == nil || !opts.Overwrite {
-		for _, t := range tables {
-			if err := s.refuseOverlap(t); err != nil {
-				return err
-			}
+	overwrite := opts != nil && opts.Overwrite
+	if !overwrite { // early, before anything is read and linked; judged again below
+		if err := s.refuseOverlaps(tables); err != nil {
+			return err
 		}
 	}
 	staging := filepath.Join(s.e.dir, stagingDirName)
@@ -220,7 +220,20 @@ func (s *Shard) Ingest(ctx context.Context, paths []string, opts *IngestOptions)
 		if err := linkOrCopy(p, name); err != nil {
 			return err
 		}
+		if err := s.checkBlocks(p, name); err != nil {
+			return err
+		}
 		list = append(append(list, name...), 0)
+	}
+	s.e.commits.writing.Lock()
+	defer s.e.commits.writing.Unlock()
+	if err := s.e.stoppedErrOrNil(); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotWritten, err)
+	}
+	if !overwrite {
+		if err := s.refuseOverlaps(tables); err != nil {
+			return err
+		}
 	}
 	var st C.ple_status
 	C.ple_ingest(s.e.nativeDB(), s.nativeFamily(), bytePtr(list), C.size_t(len(paths)), &st)
@@ -262,6 +275,25 @@ func (s *Shard) inspectTables(ctx context.Context, paths []string) ([]tableFile,
 		}
 	}
 	return tables, nil
+}
+
+// checkBlocks reads every block of a table, at its link or copy.
+func (s *Shard) checkBlocks(path, link string) error {
+	name, free := cString(link)
+	defer free()
+	var st C.ple_status
+	C.ple_table_verify(s.e.nativeDB(), s.nativeFamily(), name, &st)
+	return foreignError("check table "+path, &st)
+}
+
+// refuseOverlaps returns ErrOverlap when the shard has a row in the range of any of the tables.
+func (s *Shard) refuseOverlaps(tables []tableFile) error {
+	for _, t := range tables {
+		if err := s.refuseOverlap(t); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // refuseOverlap returns ErrOverlap when the shard has a row between the table's first and last key.

@@ -175,6 +175,59 @@ func TestIngestRefuses(t *testing.T) {
 	}
 }
 
+// TestIngestBesideAWriter: a write in the tables' range is before them, and refuses them, or behind them,
+// and wins. It is never overwritten.
+func TestIngestBesideAWriter(t *testing.T) {
+	ctx := context.Background()
+	e, s := newReadingShard(t)
+	ingested, refused := 0, 0
+	for round := range 150 {
+		from := 20 * round
+		table := writeTable(t, e, from, from+10, "table")
+		contested := keyOf(from + 5)
+		begin, done := make(chan struct{}), make(chan error, 1)
+		go func() {
+			<-begin
+			b := e.NewBatch()
+			defer b.Close()
+			err := b.Put(s, contested, []byte("writer"))
+			for range 300 * (round % 30) { // at all moments of an ingest
+				if _, gerr := s.Has(contested, nil); gerr != nil {
+					err = gerr
+				}
+			}
+			done <- errors.Join(err, e.Commit(ctx, b, NoSync))
+		}()
+		close(begin)
+		err := s.Ingest(ctx, []string{table.Path}, nil)
+		if werr := <-done; werr != nil {
+			t.Fatal(werr)
+		}
+		rows := 0
+		for i := from; i < from+10; i++ {
+			has, err := s.Has(keyOf(i), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if has {
+				rows++
+			}
+		}
+		switch {
+		case errors.Is(err, ErrOverlap) && rows == 1:
+			refused++
+		case err == nil && rows == 10:
+			ingested++
+		default:
+			t.Fatalf("round %d: %v, and %d rows", round, err, rows)
+		}
+		if v, err := s.Get(nil, contested, nil); err != nil || string(v) != "writer" {
+			t.Fatalf("round %d: the writer's row is %q, %v", round, v, err)
+		}
+	}
+	t.Logf("%d tables went in, %d were refused", ingested, refused)
+}
+
 func TestSSTWriterRefuses(t *testing.T) {
 	e, _ := newReadingShard(t)
 	path := filepath.Join(t.TempDir(), "x")
