@@ -79,7 +79,7 @@ type Limits struct {
 	// WindowGrowthBytes is by how much the windows of all connections together may be above ConnectionWindowBytes.
 	// Default 64 MiB.
 	WindowGrowthBytes int64
-	// HandshakeTimeout is how long a handshake may take. Default 5 s.
+	// HandshakeTimeout is how long a handshake waits for the peer's next packet; the whole may take twice that. Default 5 s.
 	HandshakeTimeout time.Duration
 	// IdleTimeout is how long a connection lives without hearing from its peer. Default 30 s.
 	IdleTimeout time.Duration
