@@ -2,7 +2,7 @@
 //
 //	Run ── root ──┬─ kv put get history scan del purge cas desc load dump stat
 //	              ├─ vacuum plan run · bucket show set · shard list create drop clone · check
-//	              └─ keys decode · config show · version · completion
+//	              └─ keys decode · config show · cert · doctor · version · completion
 //
 // Nouns: an App is one run with its streams, environment and clock; a session is the open store of one
 // command, closed before the command returns; results go through package output, errors through package exit.
