@@ -98,7 +98,7 @@ var houseRules = map[string]rules{
 		modules: []string{xsys},
 	},
 	"cmd/pleiades/...": {
-		own:       []string{"base", "keys", "hlc", "engine", "versioning", "vacuum", "bench", "api/...", "client/contexts", "internal/dump", "net/certs", "node", "cmd/pleiades/..."},
+		own:       []string{"base", "keys", "hlc", "engine", "versioning", "vacuum", "bench", "api/...", "client", "client/contexts", "kvstore/kvwire", "net/pwp/wire", "internal/nodetest", "internal/dump", "net/certs", "node", "cmd/pleiades/..."},
 		modules:   []string{cobra, pflag, gopretty, protobuf, xsys},
 		noExample: "a command and its parts; its help shows examples",
 	},

@@ -19,11 +19,13 @@ type benchFlags struct {
 	spec      bench.Spec
 	list      bool
 	benchstat bool
+	inFlight  int
 }
 
 func (a *App) bench() *cobra.Command {
 	var f benchFlags
-	cmd := &cobra.Command{
+	var cmd *cobra.Command
+	cmd = &cobra.Command{
 		Use:   "bench [WORKLOAD...]",
 		Short: "Measure this machine: engine, versions, shards",
 		Long: `Measure this machine: fills, reads, scans, batches and synced writes on the engine and with versions, and what
@@ -31,9 +33,12 @@ shards cost. Workloads are chosen by name or pattern ("engine", "versioned/sync-
 shards run, in about two minutes. The store in --dir is not touched: scratch stores are made below --scratch, which
 should lie on the disk that matters, and removed again. Let nothing else run meanwhile.
 
+With --addr (or --context) the node is measured instead, over the wire: put and get, with --in-flight requests under way,
+in a bucket of its own that is removed again.
+
 With -o json durations are in nanoseconds. An interruption still shows what was measured until then.`,
 		Example: lines("pleiades bench", "pleiades bench engine/sync-64 --scratch /srv/data", "pleiades bench 'shards/*' -o json",
-			"pleiades bench --list"),
+			"pleiades bench --list", "pleiades bench --addr 127.0.0.1:7420 --in-flight 64", "pleiades bench get --context local -o json"),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			var names []string
 			for _, w := range bench.Workloads() {
@@ -44,6 +49,9 @@ With -o json durations are in nanoseconds. An interruption still shows what was 
 		RunE: a.run(func(ctx context.Context, args []string) error {
 			if f.list {
 				return a.benchList()
+			}
+			if a.atNodeBench(cmd.Flags().Changed("context")) {
+				return a.benchNode(ctx, args, &f)
 			}
 			f.spec.Workloads = args
 			return a.benchRun(ctx, &f)
@@ -56,6 +64,7 @@ With -o json durations are in nanoseconds. An interruption still shows what was 
 	fs.DurationVar(&f.spec.Duration, "duration", 2*time.Second, "of each timed workload")
 	fs.DurationVar(&f.spec.Warmup, "warmup", 300*time.Millisecond, "before each timed workload")
 	fs.Uint64Var(&f.spec.Seed, "seed", 1, "of the random keys and values")
+	fs.IntVar(&f.inFlight, "in-flight", 64, "requests under way at a node, 1 to 256")
 	fs.BoolVar(&f.list, "list", false, "list the workloads and end")
 	fs.BoolVar(&f.benchstat, "benchstat", false, "print lines that benchstat reads")
 	return cmd

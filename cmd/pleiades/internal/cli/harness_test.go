@@ -101,8 +101,8 @@ func (w *world) withStore(fn func(*engine.Engine, *versioning.Bucket)) {
 	if err := a.resolve(root); err != nil {
 		w.t.Fatal(err)
 	}
-	err := a.withStore(context.Background(), write, func(s *session) error {
-		fn(s.eng, s.bucket)
+	err := a.withDirectory(context.Background(), write, func(s *session) error {
+		fn(s.eng, s.versions)
 		return nil
 	})
 	if err != nil {

@@ -23,7 +23,7 @@ type removal struct {
 	// deleted keys, which only purge still has a use for, are part of the prefix.
 	deleted bool
 	one     func(ctx context.Context, s *session, key []byte) error
-	add     func(b *versioning.Batch, s *session, key []byte) error
+	add     func(b removals, key []byte) error
 }
 
 // removalBatch is how many keys of a prefix go in one atomic batch.
@@ -35,7 +35,7 @@ func (a *App) kvDel() *cobra.Command {
 		_, err := s.bucket.Delete(ctx, key, nil)
 		return err
 	}
-	r.add = func(b *versioning.Batch, s *session, key []byte) error { return b.Delete(s.bucket, key, nil) }
+	r.add = func(b removals, key []byte) error { return b.Delete(key) }
 	return a.removalCommand(r, &cobra.Command{
 		Use:   "del KEY | del --prefix P",
 		Short: "Delete keys; their history stays readable",
@@ -55,7 +55,7 @@ func (a *App) kvPurge() *cobra.Command {
 		_, err := s.bucket.Purge(ctx, key, nil)
 		return err
 	}
-	r.add = func(b *versioning.Batch, s *session, key []byte) error { return b.Purge(s.bucket, key, nil) }
+	r.add = func(b removals, key []byte) error { return b.Purge(key) }
 	return a.removalCommand(r, &cobra.Command{
 		Use:   "purge KEY | purge --prefix P",
 		Short: "Remove keys with all their versions, for good",
@@ -129,21 +129,21 @@ func (a *App) removePrefix(ctx context.Context, s *session, r *removal, prefix [
 	bar := a.bar(r.verb, total, "keys")
 	defer bar.Clear()
 	done := int64(0)
-	batch := s.store.NewBatch()
+	batch := s.newRemovals()
 	flush := func() error {
 		n := int64(batch.Len())
 		// An interruption waits for the batch: what was counted is then exactly what is gone.
-		if _, err := batch.Commit(context.WithoutCancel(ctx), nil); err != nil {
+		if err := batch.Commit(context.WithoutCancel(ctx)); err != nil {
 			return err
 		}
 		done += n
-		batch = s.store.NewBatch()
+		batch = s.newRemovals()
 		bar.Set(done, "")
 		return ctx.Err()
 	}
 	for e, err := range s.bucket.Scan(ctx, opt) {
 		if err == nil {
-			err = r.add(batch, s, e.Key)
+			err = r.add(batch, e.Key)
 		}
 		if err == nil && batch.Len() == removalBatch {
 			err = flush()
@@ -155,7 +155,7 @@ func (a *App) removePrefix(ctx context.Context, s *session, r *removal, prefix [
 	}
 	err = flush()
 	bar.Clear()
-	if err == nil && r.deleted {
+	if err == nil && r.deleted && !s.atNode() {
 		// The space of so many records should not wait for a compaction that may never come.
 		bounds := keys.PrefixBounds(s.bucket.ID(), prefix)
 		err = s.shard.Compact(ctx, bounds.Lower, bounds.Upper)

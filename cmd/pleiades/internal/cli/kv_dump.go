@@ -39,7 +39,7 @@ written to a key in all; and a revision that is above the latest version's time,
 			if err != nil {
 				return err
 			}
-			return a.withStore(ctx, read, func(s *session) error { return a.dump(ctx, s, args[0], p, force) })
+			return a.withVersions(ctx, read, func(s *session) error { return a.dump(ctx, s, args[0], p, force) })
 		}),
 	}
 	cmd.Flags().StringVar(&prefix, "prefix", "", "only keys that begin with these bytes")
@@ -111,7 +111,7 @@ func syncDir(dir string) error {
 func (a *App) writeDump(ctx context.Context, s *session, w io.Writer, prefix []byte) (nkeys, versions uint64, err error) {
 	bar := a.bar("dumping", 0, "keys")
 	defer bar.Clear()
-	return dump.WriteBucket(ctx, w, s.bucket, &dump.BucketOptions{
+	return dump.WriteBucket(ctx, w, s.versions, &dump.BucketOptions{
 		Prefix: prefix, Progress: func(keys uint64) { bar.Set(int64(keys), "") },
 	})
 }

@@ -43,6 +43,10 @@ The report counts: loaded; unchanged (left out because the store has them alread
 (earlier_run: records that an interrupted load had handled, counted by it and not again); older than what is there
 (older: versions of a dump left out because their key has a newer one).
 
+A node (--addr) gets several batches at a time, no two of which hold the same key, and a node that restarts meanwhile is
+waited for: nothing is lost or written twice. It keeps no note of unfinished loads: repeat one with --skip-unchanged.
+Dumps are loaded into a directory.
+
 Bad lines are reported with their numbers. Ctrl-C finishes the current batch, reports, and ends with code 130.`
 
 func (a *App) kvLoad() *cobra.Command {

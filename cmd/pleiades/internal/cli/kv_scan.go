@@ -132,7 +132,7 @@ func (a *App) scan(ctx context.Context, s *session, opt *versioning.ScanOptions)
 			if err := out.Close(); err != nil {
 				return err
 			}
-			a.note("more: --resume %s", base64.RawURLEncoding.EncodeToString(e.Token()))
+			a.note("more: --resume %s", base64.RawURLEncoding.EncodeToString(s.token(e, opt)))
 			break
 		}
 	}

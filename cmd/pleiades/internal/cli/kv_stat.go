@@ -104,11 +104,7 @@ func (a *App) stat(ctx context.Context, s *session, prefix []byte) error {
 	if err != nil {
 		return err
 	}
-	approx, err := dataSize(s.shard)
-	if err != nil {
-		return err
-	}
-	disk, err := diskSize(s.eng.Dir())
+	approx, disk, err := s.sizes(ctx)
 	if err != nil {
 		return err
 	}
@@ -138,4 +134,18 @@ func diskSize(dir string) (n int64, err error) {
 		return err
 	})
 	return n, err
+}
+
+// sizes returns what the shard and the whole store take on disk. A node does not say it of a shard.
+func (s *session) sizes(ctx context.Context) (shard, store any, err error) {
+	if s.atNode() {
+		node, err := s.client.System().Node(ctx)
+		return nil, node.GetDiskUsedBytes(), err
+	}
+	approx, err := dataSize(s.shard)
+	if err != nil {
+		return nil, nil, err
+	}
+	disk, err := diskSize(s.eng.Dir())
+	return approx, disk, err
 }

@@ -53,7 +53,14 @@ func (a *App) load(ctx context.Context, arg string, f *loadFlags) (err error) {
 	if err := l.source(); err != nil {
 		return inputFix(err)
 	}
-	return a.withStore(ctx, write, func(s *session) error {
+	node, err := a.node()
+	if err != nil {
+		return err
+	}
+	if node {
+		return a.loadAtNode(ctx, l, start)
+	}
+	return a.withDirectory(ctx, write, func(s *session) error {
 		l.s = s
 		if err := l.open(ctx); err != nil {
 			return inputFix(err)

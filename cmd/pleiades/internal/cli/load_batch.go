@@ -218,7 +218,7 @@ func (l *loader) isLatest(ctx context.Context, it *loadItem, t *tally) (same boo
 	if last := t.latest[string(it.key)]; last != nil {
 		return bytes.Equal(last.value, it.value), nil
 	}
-	err = l.s.bucket.View(ctx, it.key, func(v versioning.Value) error {
+	err = l.s.versions.View(ctx, it.key, func(v versioning.Value) error {
 		same = bytes.Equal(v.Data, it.value)
 		return nil
 	})

@@ -14,7 +14,7 @@ func (l *loader) beginRestore(ctx context.Context) error {
 	if !ok {
 		return nil
 	}
-	l.restorer = dump.NewRestorer(l.s.bucket, &dump.RestoreOptions{NewTimestamps: l.f.newTimestamps})
+	l.restorer = dump.NewRestorer(l.s.versions, &dump.RestoreOptions{NewTimestamps: l.f.newTimestamps})
 	settings, ok, err := l.restorer.Settings(ctx, h)
 	if err != nil || !ok {
 		return err

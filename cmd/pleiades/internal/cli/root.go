@@ -58,7 +58,7 @@ Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 conflict, 5 unavailable (try 
 	root.SetHelpTemplate(helpTemplate)
 	root.SetUsageTemplate(usageTemplate)
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(a.kv(), a.vacuumGroup(), a.bucketGroup(), a.check(), a.shardGroup(), a.keysGroup(), a.configCommand(), a.certGroup(), a.doctorCommand(), a.nodeGroup(), a.bench(), a.version(), a.completion(root))
+	root.AddCommand(a.kv(), a.vacuumGroup(), a.accountGroup(), a.bucketGroup(), a.fabricGroup(), a.netGroup(), a.check(), a.shardGroup(), a.keysGroup(), a.configCommand(), a.certGroup(), a.nodeGroup(), a.bench(), a.version(), a.completion(root))
 	root.InitDefaultHelpCmd()
 	finish(root)
 	completeValues(root)
@@ -84,10 +84,10 @@ func finish(cmd *cobra.Command) {
 		}
 		fix := "see: " + cmd.CommandPath() + " --help"
 		cmd.SuggestionsMinimumDistance = 2
-		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-			fix = "did you mean: " + cmd.CommandPath() + " " + strings.Join(near, ", or "+cmd.CommandPath()+" ")
-		} else if below := below(cmd, args[0]); len(below) > 0 {
+		if below := below(cmd, args[0]); len(below) > 0 {
 			fix = "did you mean: " + strings.Join(below, ", or ")
+		} else if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			fix = "did you mean: " + cmd.CommandPath() + " " + strings.Join(near, ", or "+cmd.CommandPath()+" ")
 		}
 		return exit.New(exit.Usage, fix, "%w: %q is no command", base.ErrInvalid, args[0])
 	}

@@ -25,7 +25,8 @@ var settings = []config.Setting{
 	{Name: "addr", Help: "host:port of a node, or several separated by commas"},
 	{Name: "certs-dir", Help: "directory of the certificates (default: the context's)"},
 	{Name: "user", Default: contexts.DefaultUser, Help: "whose client certificate to use: client.USER.crt in --certs-dir", Check: checkUser},
-	{Name: "bucket", Default: "1", Help: "bucket number", Check: positive},
+	{Name: "account", Help: "account of a bucket that is given by its name (default: default)", Check: checkAccount},
+	{Name: "bucket", Default: "1", Help: "bucket number; at a node its name or ACCOUNT/NAME too", Check: checkBucket},
 	{Name: "shard", Default: "1001", Help: "shard number, from 1001", Check: userShard},
 	{Name: "output", Help: "table, json, jsonl, yaml or raw (default: table on a terminal, else what pipes well)", Check: checkOutput},
 	{Name: "timeout", Default: "0s", Help: "give up after this time (0s: never)", Check: checkDuration},
@@ -42,6 +43,24 @@ var shorthands = map[string]string{"addr": "a", "bucket": "B", "output": "o", "q
 func positive(s string) error {
 	if n, err := strconv.ParseUint(s, 10, 64); err != nil || n == 0 {
 		return fmt.Errorf("%q is no number from 1", s)
+	}
+	return nil
+}
+
+// checkBucket takes a number or a name: names are checked by the node.
+func checkBucket(s string) error {
+	if s == "" || strings.Trim(s, "0123456789") == "" {
+		return positive(s)
+	}
+	if strings.Count(s, "/") > 1 || strings.HasPrefix(s, "/") || strings.HasSuffix(s, "/") {
+		return fmt.Errorf("%q is neither a number nor NAME nor ACCOUNT/NAME", s)
+	}
+	return nil
+}
+
+func checkAccount(s string) error {
+	if strings.Contains(s, "/") {
+		return fmt.Errorf("%q is no name", s)
 	}
 	return nil
 }

@@ -122,7 +122,7 @@ when the key goes as a whole), bytes, and the reason. Nothing is changed. vacuum
 		if err != nil {
 			return err
 		}
-		return a.withStore(ctx, read, func(s *session) error { return a.planVacuum(ctx, s, f.policy(), opt) })
+		return a.withVersions(ctx, read, func(s *session) error { return a.planVacuum(ctx, s, f.policy(), opt) })
 	})
 	return cmd
 }
@@ -133,7 +133,7 @@ func (a *App) planVacuum(ctx context.Context, s *session, policy vacuum.Policy, 
 		return err
 	}
 	var versions, bytes int64
-	for step, err := range vacuum.Plan(ctx, s.bucket, policy, opt) {
+	for step, err := range vacuum.Plan(ctx, s.versions, policy, opt) {
 		if err != nil {
 			return err
 		}
@@ -179,7 +179,12 @@ interrupted and repeated at any time: each batch is done or not done, and nothin
 		if err != nil {
 			return err
 		}
-		return a.withStore(ctx, read, func(s *session) error { return a.runVacuum(ctx, s, f.policy(), opt) })
+		return a.withStore(ctx, read, func(s *session) error {
+			if s.atNode() {
+				return a.runVacuumAtNode(ctx, s, &f, opt)
+			}
+			return a.runVacuum(ctx, s, f.policy(), opt)
+		})
 	})
 	return cmd
 }
@@ -191,7 +196,7 @@ func (a *App) runVacuum(ctx context.Context, s *session, policy vacuum.Policy, o
 	opt.Progress = func(r vacuum.Report) {
 		bar.Set(r.Keys, fmt.Sprintf("%s, %d versions, %s", r.Phase, r.Versions, progress.Amount(r.Bytes, "B")))
 	}
-	r, err := vacuum.Run(ctx, s.bucket, policy, opt)
+	r, err := vacuum.Run(ctx, s.versions, policy, opt)
 	bar.Clear()
 	if err != nil && r.Keys == 0 && r.Next == nil {
 		return err

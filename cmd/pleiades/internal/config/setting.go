@@ -30,7 +30,18 @@ type Value struct {
 	Text    string
 	// Origin says where Text comes from: "flag --dir", "PLEIADES_DIR", "FILE:3" or "default".
 	Origin string
+	// Rank orders origins: of two settings the one with the lower rank was said by the one who wins. Two settings of one
+	// file have the same rank, and so have all that nobody set.
+	Rank int
 }
+
+// Ranks of origins; files follow rankFile in their order.
+const (
+	RankFlag    = 1
+	RankEnv     = 2
+	rankFile    = 3
+	RankDefault = 1 << 20
+)
 
 // Config holds all settings in the order of their declaration.
 type Config struct {
@@ -93,18 +104,18 @@ func Resolve(settings []Setting, src Sources) (*Config, error) {
 func resolve(s Setting, src Sources, files []parsed) Value {
 	if src.Flag != nil {
 		if text, ok := src.Flag(s.Name); ok {
-			return Value{s, text, "flag --" + s.Name}
+			return Value{s, text, "flag --" + s.Name, RankFlag}
 		}
 	}
 	if src.Env != nil {
 		if text, ok := src.Env(s.Env()); ok && text != "" {
-			return Value{s, text, s.Env()}
+			return Value{s, text, s.Env(), RankEnv}
 		}
 	}
-	for _, f := range files {
+	for i, f := range files {
 		if e, ok := f[s.Name]; ok {
-			return Value{s, e.text, e.origin}
+			return Value{s, e.text, e.origin, rankFile + i}
 		}
 	}
-	return Value{s, s.Default, "default"}
+	return Value{s, s.Default, "default", RankDefault}
 }
