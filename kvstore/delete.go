@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	kvstorev1 "github.com/shieldmaidens/pleiades/api/kvstore/v1"
+	"github.com/shieldmaidens/pleiades/base"
 	"github.com/shieldmaidens/pleiades/keys"
 	"github.com/shieldmaidens/pleiades/kverr"
 )
@@ -32,12 +33,11 @@ func (s *Store) DeleteBucket(ctx context.Context, caller Caller, r *kvstorev1.De
 		if err := s.seal(ctx, b.bucket.Id, r.GetOnlyEmpty()); err != nil {
 			return nil, err
 		}
-		ctx := context.WithoutCancel(ctx) // sealed: the catalog must come to know it
 		if r.GetSession() == nil {
-			err = s.markDeleting(ctx, b.bucket)
+			err = s.markDeleting(context.WithoutCancel(ctx), b.bucket) // sealed: the catalog must come to know it
 			return s.followBucket(ctx, b.bucket.Id, err, progress)
 		}
-	case r.GetSession() == nil || !errors.Is(err, kverr.ErrBucketNotFound):
+	case r.GetSession() == nil || !errors.Is(err, base.ErrNotFound):
 		return nil, err
 	}
 	cmd, err := command(&kvstorev1.Command{DeleteBucket: r}, caller, r.GetSession())

@@ -170,15 +170,18 @@ func TestImpossibleRequests(t *testing.T) {
 		return err
 	}
 	for want, err := range map[error]error{
-		keys.ErrEmptyKey:         put(&kvstorev1.PutRequest{}),
-		keys.ErrKeyTooLong:       put(&kvstorev1.PutRequest{Key: make([]byte, keys.MaxKeyBytes+1)}),
-		kverr.ErrValueTooLarge:   put(&kvstorev1.PutRequest{Key: []byte("k"), Value: make([]byte, versioning.MaxValueBytes+1)}),
-		kverr.ErrBucketNotFound:  put(&kvstorev1.PutRequest{Key: []byte("k"), BucketId: 77}),
-		kverr.ErrSessionExpired:  put(&kvstorev1.PutRequest{Key: []byte("k"), Session: &kvstorev1.Session{Id: make([]byte, 16), Sequence: 1}}),
-		kverr.ErrSequence:        put(&kvstorev1.PutRequest{Key: []byte("k"), Session: &kvstorev1.Session{Id: make([]byte, 16)}}),
-		kverr.ErrBadRequest:      put(&kvstorev1.PutRequest{Key: []byte("k"), Session: &kvstorev1.Session{Id: make([]byte, 15), Sequence: 1}}),
-		kverr.ErrInvalidVersion:  r.store.Get(t.Context(), &kvstorev1.GetRequest{Key: []byte("k"), Version: 256}, nil),
-		kverr.ErrAccountNotFound: func() error { _, err := r.store.GetBucket(t.Context(), kvstore.Caller{}, &kvstorev1.GetBucketRequest{Account: "none"}); return err }(),
+		keys.ErrEmptyKey:        put(&kvstorev1.PutRequest{}),
+		keys.ErrKeyTooLong:      put(&kvstorev1.PutRequest{Key: make([]byte, keys.MaxKeyBytes+1)}),
+		kverr.ErrValueTooLarge:  put(&kvstorev1.PutRequest{Key: []byte("k"), Value: make([]byte, versioning.MaxValueBytes+1)}),
+		kverr.ErrBucketNotFound: put(&kvstorev1.PutRequest{Key: []byte("k"), BucketId: 77}),
+		kverr.ErrSessionExpired: put(&kvstorev1.PutRequest{Key: []byte("k"), Session: &kvstorev1.Session{Id: make([]byte, 16), Sequence: 1}}),
+		kverr.ErrSequence:       put(&kvstorev1.PutRequest{Key: []byte("k"), Session: &kvstorev1.Session{Id: make([]byte, 16)}}),
+		kverr.ErrBadRequest:     put(&kvstorev1.PutRequest{Key: []byte("k"), Session: &kvstorev1.Session{Id: make([]byte, 15), Sequence: 1}}),
+		kverr.ErrInvalidVersion: r.store.Get(t.Context(), &kvstorev1.GetRequest{Key: []byte("k"), Version: 256}, nil),
+		kverr.ErrAccountNotFound: func() error {
+			_, err := r.store.GetBucket(t.Context(), kvstore.Caller{}, &kvstorev1.GetBucketRequest{Account: "none"})
+			return err
+		}(),
 	} {
 		if !errors.Is(err, want) {
 			t.Errorf("got %v, want %v", err, want)

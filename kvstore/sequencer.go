@@ -62,6 +62,10 @@ type sequencer struct {
 	company bool // the last group had more than one command
 
 	stats sequencerStats
+
+	// For tests: afterCommit is called behind each commit, record with each command that a batch took.
+	afterCommit func()
+	record      func(cmd *kvstorev1.Command, ts hlc.Timestamp)
 }
 
 var _ Log = (*sequencer)(nil)
@@ -271,12 +275,25 @@ func (s *sequencer) batchOf(group []*proposal) (n int, err error) {
 		}
 	}
 	s.machine.Committed()
+	s.tell(n)
 	for i := range results {
 		group[i].result = results[i]
 	}
 	s.stats.groups.Add(1)
 	s.stats.commands.Add(uint64(n))
 	return n, nil
+}
+
+// tell calls the hooks of tests.
+func (s *sequencer) tell(n int) {
+	if s.record != nil {
+		for i := range n {
+			s.record(s.cmds[i], s.stamps[i])
+		}
+	}
+	if s.afterCommit != nil {
+		s.afterCommit()
+	}
 }
 
 // endBatch gives back what the batch holds: a shard must not wait for a writer that is idle.
