@@ -93,12 +93,16 @@ var houseRules = map[string]rules{
 		own:     []string{"base", "net/certs", "net/pwp", "net/pwp/wire"},
 		modules: []string{quicgo},
 	},
+	"node/doctor": {
+		own:     []string{"base", "net/certs"},
+		modules: []string{xsys},
+	},
 	"bench": {
 		own:     []string{"base", "keys", "hlc", "engine", "versioning"},
 		modules: []string{xsys},
 	},
 	"cmd/pleiades/...": {
-		own:       []string{"base", "keys", "hlc", "engine", "versioning", "vacuum", "bench", "api/...", "client", "client/contexts", "kvstore/kvwire", "net/pwp/wire", "internal/nodetest", "internal/dump", "net/certs", "node", "cmd/pleiades/..."},
+		own:       []string{"base", "keys", "hlc", "engine", "versioning", "vacuum", "bench", "api/...", "client", "client/contexts", "kvstore/kvwire", "net/pwp/wire", "internal/nodetest", "internal/dump", "net/certs", "node", "node/doctor", "cmd/pleiades/..."},
 		modules:   []string{cobra, pflag, gopretty, protobuf, xsys},
 		noExample: "a command and its parts; its help shows examples",
 	},
