@@ -35,7 +35,10 @@ type Cache struct {
 type cacheShard struct {
 	mu struct {
 		sync.Mutex
-		entries map[string]*cacheEntry
+		// entries goes by the hash of the key; of two keys with the same one the cache knows the last.
+		entries map[uint64]*cacheEntry
+		// spare is an entry that was removed, for the next one: a full cache allocates none.
+		spare *cacheEntry
 		// root is the ring of entries, most recently used first.
 		root      cacheEntry
 		bytes     int64
@@ -47,7 +50,8 @@ type cacheShard struct {
 }
 
 type cacheEntry struct {
-	key        string
+	hash       uint64
+	key        []byte
 	desc       descriptor
 	latest     []byte // nil when it is not kept; never modified
 	prev, next *cacheEntry
@@ -69,7 +73,7 @@ func NewCache(maxBytes int64) (*Cache, error) {
 	for i := range c.shards {
 		s := &c.shards[i]
 		s.maxBytes = maxBytes / cacheShards
-		s.mu.entries = map[string]*cacheEntry{}
+		s.mu.entries = map[uint64]*cacheEntry{}
 		s.mu.root.prev, s.mu.root.next = &s.mu.root, &s.mu.root
 	}
 	return c, nil
@@ -102,14 +106,16 @@ func (c *Cache) get(hash uint64, key []byte) (desc descriptor, latest []byte, ok
 	s := c.shard(hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e := s.mu.entries[string(key)]
+	e := s.findLocked(hash, key)
 	if e == nil {
 		s.mu.misses++
 		return descriptor{}, nil, false
 	}
 	s.mu.hits++
-	e.unlink()
-	e.linkBehind(&s.mu.root)
+	if s.mu.root.next != e {
+		e.unlink()
+		e.linkBehind(&s.mu.root)
+	}
 	return e.desc, e.latest, true
 }
 
@@ -124,7 +130,7 @@ func (c *Cache) put(hash uint64, key []byte, desc *descriptor, latest []byte) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e := s.mu.entries[string(key)]
+	e := s.findLocked(hash, key)
 	if room < 0 {
 		if e != nil {
 			s.removeLocked(e)
@@ -132,8 +138,7 @@ func (c *Cache) put(hash uint64, key []byte, desc *descriptor, latest []byte) {
 		return
 	}
 	if e == nil {
-		e = &cacheEntry{key: string(key)}
-		s.mu.entries[e.key] = e
+		e = s.addLocked(hash, key)
 	} else {
 		s.mu.bytes -= e.cost()
 		e.unlink()
@@ -152,19 +157,44 @@ func (c *Cache) drop(hash uint64, key []byte) {
 	s := c.shard(hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e := s.mu.entries[string(key)]; e != nil {
+	if e := s.findLocked(hash, key); e != nil {
 		s.removeLocked(e)
 	}
 }
 
+func (s *cacheShard) findLocked(hash uint64, key []byte) *cacheEntry {
+	if e := s.mu.entries[hash]; e != nil && string(e.key) == string(key) {
+		return e
+	}
+	return nil
+}
+
+// addLocked makes an entry of a key that has none, not linked yet and without contents.
+func (s *cacheShard) addLocked(hash uint64, key []byte) *cacheEntry {
+	if other := s.mu.entries[hash]; other != nil {
+		s.removeLocked(other)
+	}
+	e := s.mu.spare
+	if s.mu.spare = nil; e == nil {
+		e = new(cacheEntry)
+	}
+	e.hash, e.key = hash, append(e.key[:0], key...)
+	s.mu.entries[hash] = e
+	return e
+}
+
 func (s *cacheShard) removeLocked(e *cacheEntry) {
 	e.unlink()
-	delete(s.mu.entries, e.key)
+	delete(s.mu.entries, e.hash)
 	s.mu.bytes -= e.cost()
+	const keep = 256 // bytes of key; more would be memory that no bound knows
+	if *e = (cacheEntry{key: e.key[:0]}); cap(e.key) <= keep {
+		s.mu.spare = e
+	}
 }
 
 func (e *cacheEntry) cost() int64 {
-	return cacheEntryBytes + int64(len(e.key)+cap(e.latest)+len(e.desc.unknown))
+	return cacheEntryBytes + int64(cap(e.key)+cap(e.latest)+len(e.desc.unknown))
 }
 
 func (e *cacheEntry) unlink() { e.prev.next, e.next.prev = e.next, e.prev }
