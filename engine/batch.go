@@ -3,6 +3,7 @@ package engine
 import (
 	"encoding/binary"
 	"fmt"
+	"sync"
 	"sync/atomic"
 )
 
@@ -26,7 +27,25 @@ type Batch struct {
 	flips  []flip
 	closed bool
 	busy   atomic.Bool
+	// memory is what rep, shards and request came from, and go back to.
+	memory *batchMemory
 }
+
+// batchMemory is what one batch leaves to another.
+type batchMemory struct {
+	rep    []byte
+	shards []*Shard
+	// request is the batch's way through the committer; nil while the committer may still hold it
+	// although its caller has given up.
+	request *request
+}
+
+// keepBatchBytes is the largest representation that is kept for another batch.
+const keepBatchBytes = 64 << 10
+
+var batchMemories = sync.Pool{New: func() any {
+	return &batchMemory{rep: make([]byte, 0, 512), shards: make([]*Shard, 0, 4)}
+}}
 
 // flip is a change of the shard table that takes effect with the batch.
 type flip struct {
@@ -50,7 +69,10 @@ const (
 // NewBatch returns an empty batch. The caller closes it.
 func (e *Engine) NewBatch() *Batch {
 	e.handles.add(handleBatch, 1)
-	return &Batch{e: e, rep: make([]byte, batchHeaderBytes, 256)}
+	m := batchMemories.Get().(*batchMemory)
+	b := &Batch{e: e, rep: m.rep[:batchHeaderBytes], shards: m.shards, memory: m}
+	clear(b.rep)
+	return b
 }
 
 // Put writes value under key in shard s.
@@ -131,6 +153,9 @@ func (b *Batch) Len() int { return len(b.rep) }
 // Reset empties the batch, gives back its references, and keeps its memory.
 func (b *Batch) Reset() {
 	b.release()
+	if b.closed {
+		return
+	}
 	b.rep = b.rep[:batchHeaderBytes]
 	clear(b.rep)
 	b.count = 0
@@ -144,6 +169,14 @@ func (b *Batch) Close() {
 	}
 	b.release()
 	b.closed = true
+	if m := b.memory; cap(b.rep) <= keepBatchBytes {
+		m.rep, m.shards = b.rep[:0], b.shards
+		if m.request != nil {
+			m.request.b = nil
+		}
+		batchMemories.Put(m)
+	}
+	b.rep, b.shards, b.memory = nil, nil, nil
 	b.e.handles.add(handleBatch, -1)
 }
 

@@ -40,7 +40,27 @@ const (
 	requestAbandoned = 2
 )
 
-var requestPool = sync.Pool{New: func() any { return &request{done: make(chan error, 1)} }}
+// request returns the batch's request, ready to be handed in.
+func (b *Batch) request(mode CommitMode) *request {
+	r := b.memory.request
+	if r == nil {
+		r = &request{done: make(chan error, 1)}
+		b.memory.request = r
+	}
+	r.b, r.mode, r.size = b, mode, len(b.rep)
+	r.state.Store(requestQueued)
+	return r
+}
+
+// abandon takes a request back that nobody has taken from the queue yet; the committer skips it. false:
+// it was taken, and done will tell.
+func (r *request) abandon() bool {
+	if !r.state.CompareAndSwap(requestQueued, requestAbandoned) {
+		return false
+	}
+	r.b.memory.request = nil // it stays in the queue
+	return true
+}
 
 // committer makes one write at a time. Its goroutine drains the queue, merges the batches it finds and
 // makes one write, synced if any of them wants that. While a sync is under way the next group
@@ -104,11 +124,14 @@ func (e *Engine) Commit(ctx context.Context, b *Batch, mode CommitMode) error {
 	if !b.busy.CompareAndSwap(false, true) {
 		return fmt.Errorf("%w: the batch is being committed by another goroutine", ErrInvalid)
 	}
-	defer b.busy.Store(false)
-	c := e.commits
-	r := requestPool.Get().(*request)
-	r.b, r.mode, r.size = b, mode, len(b.rep)
-	r.state.Store(requestQueued)
+	err := e.commits.commit(ctx, b.request(mode))
+	b.busy.Store(false)
+	return err
+}
+
+// commit brings one request through the committer and returns what its caller is to be told.
+func (c *committer) commit(ctx context.Context, r *request) error {
+	e := c.e
 	select {
 	case <-c.stop: // a stopped committer must not be raced for
 		return e.notWritten(nil)
@@ -117,8 +140,6 @@ func (e *Engine) Commit(ctx context.Context, b *Batch, mode CommitMode) error {
 	if c.alone.Load() && len(c.queue) == 0 && ctx.Err() == nil && c.writing.TryLock() {
 		err := c.direct(r)
 		c.writing.Unlock()
-		r.b = nil
-		requestPool.Put(r)
 		return err
 	}
 	select {
@@ -134,24 +155,20 @@ func (e *Engine) Commit(ctx context.Context, b *Batch, mode CommitMode) error {
 			return e.notWritten(nil)
 		}
 	}
-	var err error
 	select {
-	case err = <-r.done:
+	case err := <-r.done:
+		return err
 	case <-ctx.Done():
-		if r.state.CompareAndSwap(requestQueued, requestAbandoned) {
-			return e.notWritten(ctx.Err()) // the committer skips it
+		if r.abandon() {
+			return e.notWritten(ctx.Err())
 		}
-		err = <-r.done
 	case <-c.stopped:
 		// The goroutine answers everything that it took or found; what came behind is answered here.
-		if r.state.CompareAndSwap(requestQueued, requestAbandoned) {
+		if r.abandon() {
 			return e.notWritten(nil)
 		}
-		err = <-r.done
 	}
-	r.b = nil
-	requestPool.Put(r)
-	return err
+	return <-r.done
 }
 
 // notWritten is the error of a batch that never reached the log.
@@ -319,7 +336,7 @@ func (c *committer) write() error {
 			e.log.Warn("engine: the synced mark could not be written", "err", err)
 		}
 	}
-	e.counts.note(len(c.group), int(records), len(rep), sync, took)
+	e.counts.noteLocked(len(c.group), records, len(rep), sync, took)
 	for _, r := range c.group {
 		e.applyFlips(r.b.flips)
 	}

@@ -21,7 +21,7 @@ func TestCommitGroups(t *testing.T) {
 	const writers, each = 64, 50
 	e := openTemp(t)
 	s := mustShard(t, e, 1001)
-	before := e.counts.syncs.Load()
+	before := e.commitCounts().syncs
 	var wg sync.WaitGroup
 	for w := range writers {
 		wg.Go(func() {
@@ -45,7 +45,7 @@ func TestCommitGroups(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	syncs := e.counts.syncs.Load() - before
+	syncs := e.commitCounts().syncs - before
 	if syncs == 0 || syncs > writers*each/2 {
 		t.Fatalf("%d syncs for %d synced commits", syncs, writers*each)
 	}

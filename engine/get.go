@@ -37,6 +37,10 @@ func (o *ReadOptions) snapshot() *Snapshot {
 // a larger one is pinned where it lies and released by a second call.
 const smallValue = 4 << 10
 
+// enoughRoom is what a caller's slice must have left for Get to read right into it: with less, a value
+// would often not fit and take a second call.
+const enoughRoom = 64
+
 var smallValues = sync.Pool{New: func() any { return new([smallValue]byte) }}
 
 // Get appends the value of key to dst and returns the result, which shares no memory with the
@@ -46,27 +50,30 @@ func (s *Shard) Get(dst, key []byte, ro *ReadOptions) ([]byte, error) {
 	if err := s.enter(); err != nil {
 		return dst, err
 	}
-	defer s.leave()
-	if spare := dst[len(dst):cap(dst)]; len(spare) >= smallValue {
-		got, err := s.read(key, ro, spare)
-		if err != nil {
-			return dst, err
+	if cap(dst)-len(dst) < enoughRoom {
+		buf := smallValues.Get().(*[smallValue]byte)
+		got, err := s.read(key, ro, buf[:])
+		switch {
+		case err != nil:
+		case got.pin == nil:
+			dst = append(dst, buf[:got.len]...)
+		default:
+			dst = s.appendPinned(dst, got)
 		}
-		if got.pin == nil {
-			return dst[:len(dst)+int(got.len)], nil
-		}
-		return s.appendPinned(dst, got), nil
-	}
-	buf := smallValues.Get().(*[smallValue]byte)
-	defer smallValues.Put(buf)
-	got, err := s.read(key, ro, buf[:])
-	if err != nil {
+		smallValues.Put(buf)
+		s.leave()
 		return dst, err
 	}
-	if got.pin == nil {
-		return append(dst, buf[:got.len]...), nil
+	got, err := s.read(key, ro, dst[len(dst):cap(dst)])
+	switch {
+	case err != nil:
+	case got.pin == nil:
+		dst = dst[:len(dst)+int(got.len)]
+	default:
+		dst = s.appendPinned(dst, got)
 	}
-	return s.appendPinned(dst, got), nil
+	s.leave()
+	return dst, err
 }
 
 // View calls fn with the value of key, without copying it unless it is small. The value is valid
@@ -138,12 +145,15 @@ func (s *Shard) appendPinned(dst []byte, got found) []byte {
 // read looks key up for a caller that has entered the shard, and stays until it has freed what was
 // pinned. A value that fits is copied into buf.
 func (s *Shard) read(key []byte, ro *ReadOptions, buf []byte) (found, error) {
-	snap, err := ro.snapshot().acquire(s.e)
-	if err != nil {
-		return found{}, err
+	var snap *C.ple_snapshot
+	if ro != nil && ro.Snapshot != nil {
+		var err error
+		if snap, err = ro.Snapshot.acquire(s.e); err != nil {
+			return found{}, err
+		}
+		defer ro.Snapshot.release()
 	}
 	got := C.ple_get(s.e.nativeDB(), s.nativeFamily(), snap, bytePtr(key), C.size_t(len(key)), bytePtr(buf), C.size_t(len(buf)))
-	ro.snapshot().release()
 	switch got.what {
 	case C.PLE_MISSING:
 		return found{}, ErrNotFound

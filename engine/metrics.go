@@ -137,10 +137,10 @@ func (e *Engine) Metrics() (*Metrics, error) {
 		return nil, err
 	}
 	m.WALBytes = uint64(wal)
+	n := e.commitCounts()
 	m.Commits = CommitMetrics{
-		Groups: e.counts.groups.Load(), Batches: e.counts.batches.Load(), Records: e.counts.records.Load(),
-		Bytes: e.counts.bytes.Load(), Syncs: e.counts.syncs.Load(),
-		SyncTime: time.Duration(e.counts.syncNanos.Load()), LongestSync: time.Duration(e.counts.maxSync.Load()),
+		Groups: n.groups, Batches: n.batches, Records: n.records,
+		Bytes: n.bytes, Syncs: n.syncs, SyncTime: n.syncing, LongestSync: n.longest,
 		QueueFull: e.counts.queueFull.Load(), Queued: len(e.commits.queue),
 	}
 	for k := range e.handles.kinds {

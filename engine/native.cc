@@ -144,27 +144,31 @@ void ple_options_keep_logs(void* options) {
   static_cast<ple_options_mirror*>(options)->rep.avoid_flush_during_recovery = true;
 }
 
-void ple_write(void* db, const char* rep, size_t rep_len, uint64_t prev, int sync,
-               uint64_t* last_seq, ple_status* out) {
-  constexpr size_t kHeaderBytes = 12, kLinkRoom = 16;
-  std::string copy;
-  copy.reserve(rep_len + kLinkRoom);
-  copy.append(rep, kHeaderBytes);
-  ple_chain_link(prev, &copy);
-  copy.append(rep + kHeaderBytes, rep_len - kHeaderBytes);
-  // WriteBatch(std::string&&) takes the copy; the copy is the only one.
-  rocksdb::WriteBatch batch(std::move(copy));
+ple_written ple_write(ple_db* db, const char* rep, size_t rep_len, uint64_t prev, int sync) {
+  constexpr size_t kHeaderBytes = 12, kLinkRoom = 16, kKeepBytes = 256 << 10;
+  thread_local std::string kept;  // the memory of the thread's last write
+  kept.clear();
+  kept.reserve(rep_len + kLinkRoom);
+  kept.append(rep, kHeaderBytes);
+  ple_chain_link(prev, &kept);
+  kept.append(rep + kHeaderBytes, rep_len - kHeaderBytes);
+  rocksdb::WriteBatch batch(std::move(kept));
   rocksdb::WriteOptions wo;
   wo.sync = sync != 0;
-  rocksdb::Status st = static_cast<ple_db_mirror*>(db)->rep->Write(wo, &batch);
+  rocksdb::Status st = reinterpret_cast<ple_db_mirror*>(db)->rep->Write(wo, &batch);
+  ple_written out = {0, nullptr};
   if (st.ok()) {
     // RocksDB stores the first sequence number in the representation's header, little-endian.
-    uint64_t seq = 0;
     const std::string& data = batch.Data();
-    for (int i = 7; i >= 0; i--) seq = seq << 8 | static_cast<unsigned char>(data[i]);
-    *last_seq = seq + batch.Count() - 1;
+    for (int i = 7; i >= 0; i--) out.last_seq = out.last_seq << 8 | static_cast<unsigned char>(data[i]);
+    out.last_seq += batch.Count() - 1;
+  } else {
+    out.fail = static_cast<ple_status*>(malloc(sizeof(ple_status)));
+    ple_set_status(st, out.fail);
   }
-  ple_set_status(st, out);
+  kept = std::move(const_cast<std::string&>(batch.Data()));  // the batch, which ends here, is no constant
+  if (kept.capacity() > kKeepBytes) std::string().swap(kept);
+  return out;
 }
 
 void ple_sync_wal(void* db, ple_status* out) {

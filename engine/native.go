@@ -11,7 +11,6 @@ import "C"
 import (
 	"errors"
 	"fmt"
-	"runtime"
 	"sync/atomic"
 	"unsafe"
 
@@ -83,18 +82,16 @@ func classify(op string, code, subcode int32, text string) error {
 // its last record. It blocks an OS thread for as long as the write takes. The caller holds
 // committer.writing.
 func (e *Engine) writeRep(rep []byte, sync bool) (uint64, error) {
-	var st C.ple_status
-	var seq C.uint64_t
-	var csync C.int
+	csync := C.int(0)
 	if sync {
 		csync = 1
 	}
-	C.ple_write(e.dbp, (*C.char)(unsafe.Pointer(unsafe.SliceData(rep))), C.size_t(len(rep)), C.uint64_t(e.chain.last), csync, &seq, &st)
-	runtime.KeepAlive(rep)
-	if err := e.statusError("write", &st); err != nil {
-		return 0, err
+	out := C.ple_write(e.nativeDB(), bytePtr(rep), C.size_t(len(rep)), C.uint64_t(e.chain.last), csync)
+	if out.fail != nil {
+		defer C.free(unsafe.Pointer(out.fail))
+		return 0, e.statusError("write", out.fail)
 	}
-	e.chain.last = uint64(seq)
+	e.chain.last = uint64(out.last_seq)
 	return e.chain.last, nil
 }
 

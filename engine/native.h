@@ -8,6 +8,14 @@
 extern "C" {
 #endif
 
+#ifdef __cplusplus
+#define PLE_HANDLE(name) typedef struct name name
+#else
+// cgo looks for Go pointers behind every argument of a type that it does not know to the end, on each call.
+#define PLE_HANDLE(name) typedef struct name { char opaque; } name
+#endif
+PLE_HANDLE(ple_db);        // the C API's rocksdb_t
+
 // ple_status carries a rocksdb::Status across the border. message is malloc'ed and freed by the Go
 // side (statusError); it is NULL when code is 0 (ok).
 typedef struct {
@@ -47,11 +55,16 @@ void ple_options_prepare(void* options, ple_events* events);
 // writing it into tables.
 void ple_options_keep_logs(void* options);
 
+// ple_written is what a write came to: the sequence number of its last record, or a failure whose message the
+// Go side frees, and then itself.
+typedef struct {
+  uint64_t last_seq;
+  ple_status* fail;  // NULL when it went well
+} ple_written;
+
 // ple_write writes one finished write batch, tied to the write before it, whose last sequence number is
-// prev (native_chain.h). rep stays the caller's; on success the sequence number of its last record is
-// stored in *last_seq.
-void ple_write(void* db, const char* rep, size_t rep_len, uint64_t prev, int sync,
-               uint64_t* last_seq, ple_status* out);
+// prev (native_chain.h). rep stays the caller's.
+ple_written ple_write(ple_db* db, const char* rep, size_t rep_len, uint64_t prev, int sync);
 
 // ple_sync_wal makes everything written so far durable.
 void ple_sync_wal(void* db, ple_status* out);

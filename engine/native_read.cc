@@ -55,8 +55,9 @@ ple_status* failure(const Status& st) {
   return out;
 }
 
-ReadOptions read_options(const ple_snapshot* snap) {
-  ReadOptions ro;
+// read_options returns the thread's own, so that none are made for each read.
+const ReadOptions& read_options(const ple_snapshot* snap) {
+  thread_local ReadOptions ro;
   ro.snapshot = reinterpret_cast<const rocksdb::Snapshot*>(snap);
   return ro;
 }

@@ -14,12 +14,11 @@ extern "C" {
 // A `fail` member is NULL when the call went well. Otherwise the Go side frees fail->message and
 // then fail itself (takeFailure).
 
-typedef struct ple_db ple_db;              // the C API's rocksdb_t
-typedef struct ple_family ple_family;      // the C API's rocksdb_column_family_handle_t
-typedef struct ple_snapshot ple_snapshot;  // rocksdb::Snapshot
-typedef struct ple_pin ple_pin;            // one value kept in RocksDB's memory
-typedef struct ple_values ple_values;      // the values of one multi-get
-typedef struct ple_iter ple_iter;
+PLE_HANDLE(ple_family);    // the C API's rocksdb_column_family_handle_t
+PLE_HANDLE(ple_snapshot);  // rocksdb::Snapshot
+PLE_HANDLE(ple_pin);       // one value kept in RocksDB's memory
+PLE_HANDLE(ple_values);    // the values of one multi-get
+PLE_HANDLE(ple_iter);
 
 // What ple_get found. Part of the border between the languages only, not of any format.
 enum {

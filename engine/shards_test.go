@@ -179,12 +179,12 @@ func TestFlipsAreSynced(t *testing.T) {
 		if err := add(b); err != nil {
 			t.Fatal(err)
 		}
-		before := e.counts.syncs.Load()
+		before := e.commitCounts().syncs
 		if err := e.Commit(t.Context(), b, NoSync); err != nil {
 			t.Fatal(err)
 		}
 		b.Close()
-		if e.counts.syncs.Load() == before {
+		if e.commitCounts().syncs == before {
 			t.Errorf("%s was not synced", name)
 		}
 	}

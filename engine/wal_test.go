@@ -24,7 +24,7 @@ func TestColdShardsDoNotPinTheLog(t *testing.T) {
 	value := string(make([]byte, 64<<10))
 	put := func(n int) {
 		for range n {
-			mustPut(t, e, hot, NoSync, fmt.Sprintf("%06d", e.counts.batches.Load()), value)
+			mustPut(t, e, hot, NoSync, fmt.Sprintf("%06d", e.commitCounts().batches), value)
 		}
 	}
 	put(400) // 25 MiB
