@@ -60,7 +60,7 @@ func (l *load) run(ctx context.Context, store Store, spec *Spec, values *valueSo
 		}
 		workers[i] = &worker{
 			id: i, session: session, values: values.fork(i),
-			rng: rand.New(rand.NewPCG(spec.Seed, uint64(i))),
+			rng: rand.New(rand.NewPCG(spec.Seed, uint64(i))), buf: make([]byte, 0, spec.ValueBytes),
 		}
 	}
 	if l.warmup > 0 {
@@ -166,7 +166,7 @@ var errLoaded = errors.New("bench: nothing is left to do")
 
 func (w *worker) loop(step func(w *worker) error, ops int64, stop *atomic.Bool) error {
 	const noteEvery = 32
-	from := time.Now()
+	began, from := time.Now(), time.Duration(0) // Since reads one clock, Now two
 	for n := int64(1); !stop.Load(); n++ {
 		if err := step(w); err != nil {
 			if errors.Is(err, errLoaded) {
@@ -174,8 +174,8 @@ func (w *worker) loop(step func(w *worker) error, ops int64, stop *atomic.Bool) 
 			}
 			return err
 		}
-		to := time.Now()
-		w.hist.record(to.Sub(from))
+		to := time.Since(began)
+		w.hist.record(to - from)
 		from = to
 		if n%noteEvery == 0 {
 			w.done.Store(n)

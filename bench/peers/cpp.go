@@ -11,10 +11,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
+	"strings"
 	"time"
 	"unsafe"
 
 	"github.com/shieldmaidens/pleiades/bench"
+	"github.com/shieldmaidens/pleiades/engine"
 )
 
 // cppStore is RocksDB called from C++, with the loops in C++ too: the ceiling for whoever uses this
@@ -35,6 +38,34 @@ func openCPP(optionsPath string, spec bench.Spec) bench.Opener {
 			return nil, err
 		}
 		return s, nil
+	}
+}
+
+// openCPPTree is openCPP with the engine's memtable.
+func openCPPTree(optionsPath string, spec bench.Spec) bench.Opener {
+	return func(dir string) (bench.Store, error) {
+		raw, err := os.ReadFile(optionsPath)
+		if err != nil {
+			return nil, err
+		}
+		text := strings.Replace(string(raw), rocksMemtable, engineMemtable, 1)
+		text = strings.Replace(text, rocksConcurrent, engineConcurrent, 1)
+		path := dir + ".OPTIONS"
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			return nil, err
+		}
+		defer os.Remove(path)
+		// RocksDB knows the memtable by its name once an engine was opened in the process.
+		throwaway := dir + ".engine"
+		defer os.RemoveAll(throwaway)
+		eng, err := engine.Open(throwaway, nil)
+		if err != nil {
+			return nil, err
+		}
+		if err := eng.Close(); err != nil {
+			return nil, err
+		}
+		return openCPP(path, spec)(dir)
 	}
 }
 

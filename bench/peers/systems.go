@@ -54,6 +54,10 @@ func systems() []system {
 			name: "rocksdb-c++", about: "the same loops in C++; library and options of the engine",
 			open: func(e env) bench.Opener { return openCPP(e.options, e.spec) },
 		},
+		{
+			name: "c++-tree", about: "the same loops in C++ with the engine's own memtable: what Go and the engine cost",
+			open: func(e env) bench.Opener { return openCPPTree(e.options, e.spec) },
+		},
 		{name: "db_bench", about: "RocksDB's own tool on Debian's library, with the engine's options"},
 		{name: "pebble", about: "Pebble v2", goRuntime: true, open: plain(openPebble)},
 		{name: "badger", about: "Badger v4, without conflict detection", goRuntime: true, open: plain(openBadger)},
@@ -94,10 +98,22 @@ func (s *system) run(ctx context.Context, names []string, e env) ([]bench.Result
 	return bench.RunStore(ctx, s.open(e), names, e.spec, nil)
 }
 
-var filterLine = regexp.MustCompile(`filter_policy=\S+`)
+var (
+	filterLine   = regexp.MustCompile(`filter_policy=\S+`)
+	memtableLine = regexp.MustCompile(`memtable_factory=\S+`)
+	writersLine  = regexp.MustCompile(`allow_concurrent_memtable_write=\S+`)
+)
+
+// The engine's memtable is not RocksDB's: others get RocksDB's own with its own default, many writers.
+const (
+	engineMemtable   = "memtable_factory=PleiadesTree"
+	rocksMemtable    = "memtable_factory=SkipListFactory"
+	engineConcurrent = "allow_concurrent_memtable_write=false"
+	rocksConcurrent  = "allow_concurrent_memtable_write=true"
+)
 
 // writeOptions makes an engine in dir and returns the path of a copy of its OPTIONS file, alone in a
-// directory: so others use what the engine uses, whatever that becomes.
+// directory: so others use what the engine uses, whatever that becomes, on RocksDB's own memtable.
 func writeOptions(dir string) (string, error) {
 	store := filepath.Join(dir, "template")
 	eng, err := engine.Open(store, nil)
@@ -123,6 +139,11 @@ func writeOptions(dir string) (string, error) {
 	if !strings.Contains(text, filter) {
 		return "", errors.New("the engine's OPTIONS file names no filter")
 	}
+	if !strings.Contains(text, engineMemtable) || !strings.Contains(text, engineConcurrent) {
+		return "", errors.New("the engine's OPTIONS file names another memtable")
+	}
+	text = memtableLine.ReplaceAllString(text, rocksMemtable)
+	text = writersLine.ReplaceAllString(text, rocksConcurrent)
 	alone := filepath.Join(dir, "options")
 	if err := os.MkdirAll(alone, 0o755); err != nil {
 		return "", err
