@@ -74,48 +74,93 @@ func BenchmarkCall(b *testing.B) {
 	}
 }
 
-// rawFrame is what a call of 64 bytes has on the wire: prelude, request id, body.
-const rawFrame = 16 + 2 + 64
-
-// BenchmarkRawEcho measures quic-go alone: requests of all goroutines on one stream, echoed by a server that writes back
-// what it read.
-func BenchmarkRawEcho(b *testing.B) {
+// BenchmarkLarge measures an answer of 1 MiB to a short request, one at a time.
+func BenchmarkLarge(b *testing.B) {
 	dir := authority(b)
+	n := serve(b, &endpoint.Options{Certs: source(b, dir, certs.NodeLeaf)})
+	client := open(b, &endpoint.Options{Certs: source(b, dir, root)})
+	p := pair(b, dial(b, client, n.addr(), nil))
+	b.SetBytes(1 << 20)
+	var dst []byte
+	each(b, 1, func(int) (err error) {
+		_, dst, err = p.Call(context.Background(), typeLarge, nil, dst[:0])
+		return err
+	})
+}
+
+// BenchmarkRawLarge is the same on a stream of quic-go.
+func BenchmarkRawLarge(b *testing.B) {
+	large := make([]byte, 1<<20)
+	_, s, stop := rawServer(b, func(s *quic.Stream) error {
+		if _, err := io.ReadFull(s, make([]byte, 18)); err != nil {
+			return err
+		}
+		_, err := s.Write(large)
+		return err
+	})
+	defer stop()
+	b.SetBytes(1 << 20)
+	dst := make([]byte, 1<<20)
+	each(b, 1, func(int) error {
+		if _, err := s.Write(dst[:18]); err != nil {
+			return err
+		}
+		_, err := io.ReadFull(s, dst)
+		return err
+	})
+}
+
+// rawServer starts quic-go with a server that calls fn again and again for the only stream of the only client. It returns
+// the client's ends of both.
+func rawServer(b *testing.B, fn func(*quic.Stream) error) (*quic.Conn, *quic.Stream, func()) {
+	b.Helper()
+	dir := authority(b)
+	conf := &quic.Config{KeepAlivePeriod: 5e9, InitialStreamReceiveWindow: 512 << 10, InitialConnectionReceiveWindow: 1 << 20}
 	socket, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	check(b, err)
-	defer socket.Close()
-	conf := &quic.Config{KeepAlivePeriod: 5e9}
 	server := &quic.Transport{Conn: socket, ConnectionIDLength: 8}
-	defer server.Close()
 	l, err := server.Listen(source(b, dir, certs.NodeLeaf).ServerTLS(endpoint.ALPNClient), conf)
 	check(b, err)
 	var wg sync.WaitGroup
-	defer wg.Wait()
 	wg.Go(func() {
 		c, err := l.Accept(context.Background())
 		if err != nil {
 			return
 		}
 		s, err := c.AcceptStream(context.Background())
-		if err != nil {
-			return
-		}
-		buf := make([]byte, 64<<10)
-		for {
-			n, err := s.Read(buf)
-			if n > 0 {
-				_, err = s.Write(buf[:n])
-			}
-			if err != nil {
-				return
-			}
+		for err == nil {
+			err = fn(s)
 		}
 	})
-	tlsConf := source(b, dir, root).ClientTLS(endpoint.ALPNClient, certs.Peer{})
-	c, stop := dialRaw(b, tlsConf, l.Addr(), conf)
-	defer stop()
+	c, hangUp := dialRaw(b, source(b, dir, root).ClientTLS(endpoint.ALPNClient, certs.Peer{}), l.Addr(), conf)
 	s, err := c.OpenStreamSync(context.Background())
 	check(b, err)
+	return c, s, func() {
+		hangUp()
+		_ = server.Close()
+		_ = socket.Close()
+		wg.Wait()
+	}
+}
+
+// rawFrame is what a call of 64 bytes has on the wire: prelude, request id, body.
+const rawFrame = 16 + 2 + 64
+
+// BenchmarkRawEcho measures quic-go alone: requests of all goroutines on one stream, echoed by a server that writes back
+// what it read.
+func BenchmarkRawEcho(b *testing.B) {
+	buf := make([]byte, 64<<10)
+	c, s, stop := rawServer(b, func(s *quic.Stream) error {
+		n, err := s.Read(buf)
+		if err != nil {
+			return err
+		}
+		_, err = s.Write(buf[:n])
+		return err
+	})
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer stop()
 	var write sync.Mutex
 	done := make([]chan struct{}, 64)
 	for i := range done {

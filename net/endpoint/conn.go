@@ -110,8 +110,8 @@ func (c *Conn) Peer() string {
 	return addr
 }
 
-// Identity returns who the other side is, by its certificate. It is zero only on a dialled connection with early data whose
-// handshake is under way: then it is whom Dial was told to expect, once the server has shown that it is.
+// Identity returns who the other side is, by its certificate. On a dialled connection with early data it is zero until the
+// server has shown its certificate: see Confirm.
 func (c *Conn) Identity() certs.Identity {
 	c.mu.Lock()
 	defer c.mu.Unlock()

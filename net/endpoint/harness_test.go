@@ -25,6 +25,8 @@ const (
 	typeWrite wire.MessageType = 0x03 // may not
 	typeFlood wire.MessageType = 0x05 // streams 0x06 until nobody reads
 	typeDrop  wire.MessageType = 0x06
+	typeLarge wire.MessageType = 0x07 // answers 0x08 with 1 MiB
+	typeBulk  wire.MessageType = 0x08
 )
 
 // service counts what it ran.
@@ -38,6 +40,8 @@ func (s *service) ServePWP(r *pwp.Request) error {
 	case typeWrite:
 		s.writes.Add(1)
 		return r.Reply(typeReply, onlyField3(r.Message()))
+	case typeLarge:
+		return r.Reply(typeBulk, large)
 	case typeFlood:
 		drop := field3(make([]byte, 32<<10))
 		for {
@@ -48,6 +52,8 @@ func (s *service) ServePWP(r *pwp.Request) error {
 	}
 	return errors.New("no such type")
 }
+
+var large = field3(make([]byte, 1<<20-20))
 
 func field3(b []byte) []byte { return append(binary.AppendUvarint([]byte{0x1a}, uint64(len(b))), b...) }
 
