@@ -114,6 +114,12 @@ func (x *Driver) Op(m *Bucket) Op {
 	if op.Kind != versioning.OpSetSettings && c.IntN(6) == 5 {
 		op.Revision = []string{"right", "right", "wrong", "none"}[c.IntN(4)]
 	}
+	if op.Kind != versioning.OpSetSettings && c.IntN(12) == 11 {
+		op.IfVersion = 1 + c.IntN(4)
+		if k := m.Keys[op.Key]; k.Exists() && c.IntN(3) > 0 {
+			op.IfVersion = k.Count()
+		}
+	}
 	return op
 }
 
@@ -121,7 +127,7 @@ func (x *Driver) Op(m *Bucket) Op {
 func (x *Driver) stored(op *Op, m *Bucket) versioning.Op {
 	out := versioning.Op{
 		Kind: op.Kind, Bucket: x.ID, Key: []byte(op.Key), Value: []byte(op.Data), IfAbsent: op.IfAbsent,
-		Tombstone: op.Tombstone, Vacuumable: op.Vacuumable, Oldest: op.Oldest, Settings: op.Settings,
+		IfVersion: op.IfVersion, Tombstone: op.Tombstone, Vacuumable: op.Vacuumable, Oldest: op.Oldest, Settings: op.Settings,
 	}
 	if op.Kind == versioning.OpSetSettings {
 		out.Key, out.Value = nil, nil
@@ -151,23 +157,23 @@ func (x *Driver) Do(op Op) {
 	o := &versioning.WriteOptions{IfRevision: stored.IfRevision, NoSync: true}
 	var res versioning.WriteResult
 	var err error
-	switch op.Kind {
-	case versioning.OpPut:
+	switch {
+	case op.IfVersion != 0 || op.Kind == versioning.OpRestore: // what has no method of its own
+		res, err = x.batchOfOne(&stored)
+	case op.Kind == versioning.OpPut:
 		res, err = b.Put(ctx, key, stored.Value, &versioning.PutOptions{
 			IfRevision: stored.IfRevision, IfAbsent: op.IfAbsent, ExpireAt: op.Expires, Vacuumable: op.Vacuumable, NoSync: true,
 		})
-	case versioning.OpDelete:
+	case op.Kind == versioning.OpDelete:
 		res, err = b.Delete(ctx, key, o)
-	case versioning.OpPurge:
+	case op.Kind == versioning.OpPurge:
 		res, err = b.Purge(ctx, key, o)
-	case versioning.OpSetVacuumable:
+	case op.Kind == versioning.OpSetVacuumable:
 		res, err = b.SetVacuumable(ctx, key, *op.Vacuumable, o)
-	case versioning.OpDropVersions:
+	case op.Kind == versioning.OpDropVersions:
 		res, err = b.DropVersions(ctx, key, op.Oldest, o)
-	case versioning.OpSetSettings:
+	case op.Kind == versioning.OpSetSettings:
 		err = b.SetSettings(ctx, op.Settings)
-	case versioning.OpRestore:
-		res, err = x.batchOfOne(&stored)
 	}
 	x.Logf("%v -> %+v %v", op, res, err)
 	want := x.Model.Refuse(&op, x.Wall.Now())
@@ -179,7 +185,7 @@ func (x *Driver) Do(op Op) {
 	}
 }
 
-// batchOfOne does what has no method of its own.
+// batchOfOne does one operation in a batch.
 func (x *Driver) batchOfOne(op *versioning.Op) (versioning.WriteResult, error) {
 	store := x.Store()
 	batch := store.NewBatch()

@@ -100,6 +100,7 @@ type Op struct {
 	IfAbsent   bool
 	Tombstone  bool
 	Revision   string
+	IfVersion  int
 	Expires    time.Time
 	Vacuumable *bool
 	Oldest     int
@@ -107,7 +108,7 @@ type Op struct {
 }
 
 func (op Op) String() string {
-	return fmt.Sprintf("%v %q %.20q absent=%t rev=%s oldest=%d %d/%v", op.Kind, op.Key, op.Data, op.IfAbsent, op.Revision,
+	return fmt.Sprintf("%v %q %.20q absent=%t rev=%s ver=%d oldest=%d %d/%v", op.Kind, op.Key, op.Data, op.IfAbsent, op.Revision, op.IfVersion,
 		op.Oldest, op.Settings.MaxVersions, op.Settings.Rollover)
 }
 
@@ -121,6 +122,21 @@ func (m *Bucket) Refuse(op *Op, now time.Time) error {
 		return versioning.ErrRevisionMismatch
 	}
 	live := k.Exists() && k.Latest().LiveAt(now)
+	if err := m.refuseKind(op, k, live); err != nil {
+		return err
+	}
+	count := 0
+	if k.Exists() {
+		count = k.Count()
+	}
+	if op.IfVersion != 0 && op.IfVersion != count {
+		return versioning.ErrRevisionMismatch
+	}
+	return nil
+}
+
+// refuseKind is what depends on the kind of the operation.
+func (m *Bucket) refuseKind(op *Op, k *Key, live bool) error {
 	switch op.Kind {
 	case versioning.OpPut:
 		if op.IfAbsent && live {
