@@ -143,7 +143,7 @@ func dialReason(err error) error {
 func (e *Endpoint) resolve(ctx context.Context, addr string) (string, []netip.AddrPort, error) {
 	host, service, err := net.SplitHostPort(addr)
 	if err != nil {
-		return "", nil, fmt.Errorf("%w: %v", ErrAddress, err)
+		return "", nil, fmt.Errorf("%w: %w", ErrAddress, err)
 	}
 	port, err := strconv.ParseUint(service, 10, 16)
 	if err != nil || port == 0 {
@@ -151,7 +151,7 @@ func (e *Endpoint) resolve(ctx context.Context, addr string) (string, []netip.Ad
 	}
 	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
-		return "", nil, fmt.Errorf("%w: %v", ErrAddress, err)
+		return "", nil, fmt.Errorf("%w: %w", ErrAddress, err)
 	}
 	local := e.Addr().Addr()
 	var out []netip.AddrPort

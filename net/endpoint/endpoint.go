@@ -118,12 +118,12 @@ func openSocket(opts *Options) (net.PacketConn, error) {
 	if opts.Listen != "" {
 		var err error
 		if local, err = net.ResolveUDPAddr("udp", opts.Listen); err != nil {
-			return nil, fmt.Errorf("%w: %v", ErrAddress, err)
+			return nil, fmt.Errorf("%w: %w", ErrAddress, err)
 		}
 	}
 	socket, err := net.ListenUDP("udp", local)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %v", ErrListen, err)
+		return nil, fmt.Errorf("%w: %w", ErrListen, err)
 	}
 	return socket, nil
 }
@@ -135,7 +135,7 @@ func (e *Endpoint) listen() error {
 	}
 	listener, err := e.tr.ListenEarly(server, e.conf)
 	if err != nil {
-		return fmt.Errorf("%w: %v", ErrListen, err)
+		return fmt.Errorf("%w: %w", ErrListen, err)
 	}
 	e.listener = listener
 	e.wg.Add(1)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -132,7 +133,7 @@ func TestOptionsAreChecked(t *testing.T) {
 	is(t, err, endpoint.ErrAddress)
 	busy := open(t, &endpoint.Options{Certs: s, Listen: "127.0.0.1:0"})
 	_, err = endpoint.Open(&endpoint.Options{Certs: s, Listen: busy.Addr().String()})
-	is(t, err, endpoint.ErrListen)
+	is(t, err, endpoint.ErrListen, syscall.EADDRINUSE)
 	_, err = busy.Dial(context.Background(), busy.Addr().String(), &endpoint.DialOptions{ALPN: "h3"})
 	is(t, err, endpoint.ErrOptions)
 }

@@ -18,8 +18,8 @@ type Limits struct {
 	MaxRequestsPerPair int
 	// MaxRequestsPerConn is how many requests all pairs of a connection have in flight, at a server. Default 4096.
 	MaxRequestsPerConn int
-	// MaxPairsPerConn is how many pairs a connection has; an idle one takes about 12 KiB at a server, with QUIC. Default
-	// 4096.
+	// MaxPairsPerConn is how many pairs a connection has; an idle one takes about 15 KiB at a server, with QUIC. Default
+	// 3072.
 	MaxPairsPerConn int
 	// MaxQueuedBytes is how much a pair has waiting to be written before those who write wait; one message may exceed
 	// it. Default 256 KiB.
@@ -64,7 +64,7 @@ func (l *Limits) filled() (Limits, error) {
 	fill(&out.MaxMessageBytes, wire.DefaultMaxMessageBytes, 64, 1<<30, "MaxMessageBytes", &faults)
 	fill(&out.MaxRequestsPerPair, pair.DefaultMaxRequests, 1, 1<<20, "MaxRequestsPerPair", &faults)
 	fill(&out.MaxRequestsPerConn, 4096, 1, 1<<20, "MaxRequestsPerConn", &faults)
-	fill(&out.MaxPairsPerConn, 4096, 1, 1<<20, "MaxPairsPerConn", &faults)
+	fill(&out.MaxPairsPerConn, 3072, 1, 1<<20, "MaxPairsPerConn", &faults)
 	fill(&out.MaxQueuedBytes, 256<<10, 1, 1<<30, "MaxQueuedBytes", &faults)
 	fill(&out.QueuedBytesPerConn, max(16<<20, int64(out.MaxQueuedBytes)), int64(out.MaxQueuedBytes), 1<<40, "QueuedBytesPerConn", &faults)
 	fill(&out.MaxStreamMessages, 16, 1, 1<<20, "MaxStreamMessages", &faults)
