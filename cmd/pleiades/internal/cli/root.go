@@ -58,7 +58,7 @@ Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 conflict, 5 unavailable (try 
 	root.SetHelpTemplate(helpTemplate)
 	root.SetUsageTemplate(usageTemplate)
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(a.kv(), a.vacuumGroup(), a.accountGroup(), a.bucketGroup(), a.fabricGroup(), a.netGroup(), a.check(), a.shardGroup(), a.keysGroup(), a.configCommand(), a.certGroup(), a.nodeGroup(), a.bench(), a.version(), a.completion(root))
+	root.AddCommand(a.kv(), a.vacuumGroup(), a.accountGroup(), a.bucketGroup(), a.fabricGroup(), a.netGroup(), a.check(), a.shardGroup(), a.keysGroup(), a.configCommand(), a.certGroup(), a.doctorCommand(), a.nodeGroup(), a.bench(), a.version(), a.completion(root))
 	root.InitDefaultHelpCmd()
 	finish(root)
 	completeValues(root)
