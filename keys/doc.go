@@ -12,6 +12,8 @@
 //	               <bucket, 8 bytes> <binary-key> 0x00 "@" "l"      latest version
 //	'm' meta       "a"                                              applied index (replication)
 //	               "b" <bucket, 8 bytes>                            settings of a bucket
+//	               "c" "g" "i" "s" "t" "u"                          kvstore: catalog, limits, sessions, counters
+//	               "v"                                              counted mark: the counters are right
 //	'r' raft       "l" <index, 8 bytes>                             log entry (replication)
 //	               "p"                                              last purged log id (replication)
 //	               "s" "m", "s" <id>                                snapshots (replication)

@@ -1,9 +1,12 @@
 package kvstore
 
 import (
+	"context"
+
 	kvstorev1 "github.com/shieldmaidens/pleiades/api/kvstore/v1"
 	"github.com/shieldmaidens/pleiades/engine"
 	"github.com/shieldmaidens/pleiades/hlc"
+	"github.com/shieldmaidens/pleiades/keys"
 	"github.com/shieldmaidens/pleiades/versioning"
 )
 
@@ -33,3 +36,43 @@ func NewMachines(catalog, data *engine.Shard, clock *hlc.Clock, opts *Options) (
 
 // Fingerprint is fingerprint.
 func Fingerprint(cmd *kvstorev1.Command) uint64 { return fingerprint(cmd) }
+
+// Propose hands any command to the log of the data shard or the catalog's.
+func (s *Store) Propose(ctx context.Context, data bool, cmd *kvstorev1.Command) (Result, error) {
+	if data {
+		return s.dataLog.Propose(ctx, cmd)
+	}
+	return s.catalogLog.Propose(ctx, cmd)
+}
+
+// LoadRecord decodes a record of the namespace 'm' as opening a store does.
+func LoadRecord(key, value []byte) error {
+	if len(key) < 2 || key[0] != byte(keys.NamespaceMeta) {
+		return nil
+	}
+	switch key[1] {
+	case metaCatalog, metaShare, metaUsage:
+		kind, _, err := recordID(key)
+		if err != nil {
+			return err
+		}
+		records := map[byte]message{
+			metaCatalog + kindAccount: new(kvstorev1.StoredAccount), metaCatalog + kindBucket: new(kvstorev1.StoredBucket),
+			metaShare + kindAccount: new(kvstorev1.StoredAccountShare), metaShare + kindBucket: new(kvstorev1.StoredBucketShare),
+		}
+		if m := records[key[1]+kind]; m != nil && key[1] != metaUsage {
+			return parse(key, value, m)
+		}
+		return parse(key, value, new(kvstorev1.StoredUsage))
+	case metaSession:
+		if len(key) == sessionKeyBytes {
+			return parse(key, value, new(kvstorev1.StoredSession))
+		}
+		return parse(key, value, new(kvstorev1.StoredOutcome))
+	case metaMachine:
+		return parse(key, value, new(kvstorev1.StoredMachine))
+	case metaIDs:
+		return parse(key, value, new(kvstorev1.StoredCatalog))
+	}
+	return nil
+}
