@@ -62,6 +62,7 @@ type Node struct {
 	record   *record
 	endpoint *endpoint.Endpoint
 	server   *pwp.Server
+	live     live
 	services []*instrumented
 	admin    net.Addr // nil: none
 	registry *prometheus.Registry
@@ -148,6 +149,10 @@ func (n *Node) drain(ctx context.Context) error {
 		}
 		// Not an error of the node: whoever sent these requests learns that their outcome is unknown, and may ask again.
 		n.log.Warn("drain: the time is over, what is left is cut", "limit", n.settings.DrainTimeout, "requests", inFlight)
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(n.live.linger()):
 	}
 	return fault
 }

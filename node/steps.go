@@ -7,12 +7,12 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"sync"
 	"syscall"
 	"time"
 
 	"github.com/shieldmaidens/pleiades/engine"
 	"github.com/shieldmaidens/pleiades/hlc"
+	"github.com/shieldmaidens/pleiades/kvstore/kvwire"
 	"github.com/shieldmaidens/pleiades/net/certs"
 	"github.com/shieldmaidens/pleiades/net/endpoint"
 	"github.com/shieldmaidens/pleiades/net/pwp"
@@ -149,6 +149,7 @@ func (n *Node) startServer(context.Context) (stopFunc, error) {
 		method  func(wire.MessageType) string
 		known   func(wire.MessageType) bool
 	}{
+		{wire.ServiceKVStore, "kvstore", n.storeService(), kvwire.Name, kvwire.Known},
 		{wire.ServiceSystem, "system", system.New(n.sources()), system.Name, system.Known},
 	} {
 		counted := instrument(svc.name, svc.service.Handler, svc.method, svc.known)
@@ -161,28 +162,6 @@ func (n *Node) startServer(context.Context) (stopFunc, error) {
 	n.registry = n.newRegistry()
 	n.sup.run("accept", n.accept)
 	return nil, nil
-}
-
-// accept serves the connections of others until ctx ends; when it returns, all of them have ended.
-func (n *Node) accept(ctx context.Context) error {
-	var conns sync.WaitGroup
-	defer conns.Wait()
-	for {
-		conn, err := n.endpoint.Accept(ctx)
-		if err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			return err
-		}
-		conns.Go(func() {
-			err := n.server.ServeConn(ctx, conn)
-			_ = conn.CloseWithError(wire.CloseShutdown, "the node stops") // when it ended by itself, nothing happens
-			if ctx.Err() == nil {
-				n.log.LogAttrs(ctx, slog.LevelDebug, "connection ended", slog.String("peer", conn.Peer()), slog.Any("reason", err))
-			}
-		})
-	}
 }
 
 // uptime is how long ago the node was started.

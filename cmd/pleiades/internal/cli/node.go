@@ -16,10 +16,10 @@ import (
 
 func (a *App) nodeGroup() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "node", Short: "Run a node",
-		Example: lines("pleiades node start", "pleiades node start --dir data --listen 127.0.0.1:0", "pleiades node start --help"),
+		Use: "node", Short: "Run a node, and ask one how it is",
+		Example: lines("pleiades node start", "pleiades node status", "pleiades node status --checks"),
 	}
-	cmd.AddCommand(a.nodeStart())
+	cmd.AddCommand(a.nodeStart(), a.nodeStatus())
 	return cmd
 }
 

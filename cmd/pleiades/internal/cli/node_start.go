@@ -185,5 +185,6 @@ func runningFix(dir string) string {
 	if err != nil {
 		return "wait until the other process is done, or stop it; a store is open in one process at a time"
 	}
-	return fmt.Sprintf("a node runs there since %s (pid %d, listening on %s): use it, or stop it: kill %d", f.Started.Format(time.DateTime), f.PID, f.Listen, f.PID)
+	return fmt.Sprintf("a node runs there since %s (pid %d): use it with --addr %s instead of --dir, or stop it: kill %d",
+		f.Started.Format(time.DateTime), f.PID, f.Listen, f.PID)
 }

@@ -148,6 +148,9 @@ func (a *App) openEngine(mode access) (*engine.Engine, error) {
 		ErrorIfMissing: mode == read,
 		AcceptDataLoss: a.flag("accept-data-loss"),
 	})
+	if errors.Is(err, engine.ErrInUse) {
+		return nil, &exit.Error{Code: exit.Unavailable, Err: err, Fix: runningFix(dir)}
+	}
 	return eng, openError(err)
 }
 
@@ -156,8 +159,6 @@ func openError(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, engine.ErrInUse):
-		return &exit.Error{Code: exit.Unavailable, Err: err, Fix: "wait until the other process is done, or stop it; a store is open in one process at a time"}
 	case errors.Is(err, engine.ErrNoStore):
 		return exit.WithFix(err, "check --dir; the first write makes the store: pleiades --dir DIR kv put KEY VALUE")
 	case errors.Is(err, engine.ErrNotAStore):
