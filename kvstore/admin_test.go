@@ -118,8 +118,13 @@ func TestQuotas(t *testing.T) {
 		key, value string
 		want       error
 	}{
-		{"a", "1", nil}, {"b", "2", nil}, {"c", "3", kverr.ErrQuota}, {"a", "again", nil},
-		{"a", strings.Repeat("x", 36), nil}, {"a", strings.Repeat("x", 38), kverr.ErrQuota}, {"a", "", nil},
+		{"a", "1", nil},
+		{"b", "2", nil},
+		{"c", "3", kverr.ErrQuota},
+		{"a", "again", nil},
+		{"a", strings.Repeat("x", 36), nil},
+		{"a", strings.Repeat("x", 38), kverr.ErrQuota},
+		{"a", "", nil},
 	}
 	for i, s := range steps {
 		if err := put(b.Id, s.key, s.value); !errors.Is(err, s.want) {

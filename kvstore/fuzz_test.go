@@ -17,10 +17,14 @@ func FuzzCommand(f *testing.F) {
 		{Format: 1, Put: &kvstorev1.PutRequest{Key: []byte("k"), Value: []byte("v")}},
 		{Format: 1, Batch: &kvstorev1.BatchRequest{Operations: []*kvstorev1.Operation{{Kind: &kvstorev1.Operation_Delete{Delete: &kvstorev1.DeleteRequest{Key: []byte("k")}}}}}},
 		{Format: 1, Vacuum: &kvstorev1.VacuumStep{BucketId: 1, Operations: []*kvstorev1.VacuumOperation{{Key: []byte("k"), Revision: &kvstorev1.Timestamp{WallNanos: 1}}}}},
-		{Format: 1, SealBucket: &kvstorev1.SealBucket{BucketId: 2}}, {Format: 1, Remove: &kvstorev1.RemoveStep{BucketId: 2, Records: 1}},
-		{Format: 1, ShareAccount: &kvstorev1.ShareAccount{AccountId: 1, Generation: 9}}, {Format: 1, ShareBucket: &kvstorev1.ShareBucket{BucketId: 2, AccountId: 1, Generation: 1}},
-		{Format: 1, CreateBucket: &kvstorev1.CreateBucket{Request: &kvstorev1.CreateBucketRequest{Name: "b"}}}, {Format: 1, Bootstrap: &kvstorev1.Bootstrap{}},
-		{Format: 1, Forget: &kvstorev1.Forget{BucketId: 1}}, {Format: 1, OpenSession: &kvstorev1.SessionCommand{Id: make([]byte, 16)}},
+		{Format: 1, SealBucket: &kvstorev1.SealBucket{BucketId: 2}},
+		{Format: 1, Remove: &kvstorev1.RemoveStep{BucketId: 2, Records: 1}},
+		{Format: 1, ShareAccount: &kvstorev1.ShareAccount{AccountId: 1, Generation: 9}},
+		{Format: 1, ShareBucket: &kvstorev1.ShareBucket{BucketId: 2, AccountId: 1, Generation: 1}},
+		{Format: 1, CreateBucket: &kvstorev1.CreateBucket{Request: &kvstorev1.CreateBucketRequest{Name: "b"}}},
+		{Format: 1, Bootstrap: &kvstorev1.Bootstrap{}},
+		{Format: 1, Forget: &kvstorev1.Forget{BucketId: 1}},
+		{Format: 1, OpenSession: &kvstorev1.SessionCommand{Id: make([]byte, 16)}},
 		{Format: 1, Session: &kvstorev1.Session{Id: make([]byte, 16), Sequence: 1}, UpdateAccount: &kvstorev1.UpdateAccountRequest{Name: "default"}},
 	} {
 		b, err := cmd.MarshalVT()

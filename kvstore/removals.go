@@ -205,17 +205,17 @@ func (j *removal) update(change func(*kvstorev1.DeleteProgress), err error) {
 	j.mu.changed = make(chan struct{})
 }
 
-// state returns the progress so far, the error of the last try, and what closes with the next change.
-func (j *removal) state() (*kvstorev1.DeleteProgress, error, <-chan struct{}) {
+// state returns the progress so far, what closes with the next change, and the error of the last try.
+func (j *removal) state() (*kvstorev1.DeleteProgress, <-chan struct{}, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return clone(&j.mu.progress), j.mu.err, j.mu.changed
+	return clone(&j.mu.progress), j.mu.changed, j.mu.err
 }
 
 // follow returns when the removal is through, or its present try has failed, or ctx ends; the removal goes on then.
 func (j *removal) follow(ctx context.Context, store *Store, progress func(*kvstorev1.DeleteProgress)) (*kvstorev1.DeleteProgress, error) {
 	for {
-		p, err, changed := j.state()
+		p, changed, err := j.state()
 		if p.Done {
 			return p, nil
 		}
