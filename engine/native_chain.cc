@@ -48,10 +48,9 @@ bool begins_with_hole(const std::string& log) {
 }  // namespace
 
 void ple_chain_link(uint64_t prev, std::string* rep) {
-  rep->push_back(kLogDataType);
-  rep->push_back(kLinkBytes);
-  rep->push_back(kLinkTag);
-  for (int i = 7; i >= 0; i--) rep->push_back(static_cast<char>(prev >> (8 * i)));
+  char link[2 + kLinkBytes] = {kLogDataType, kLinkBytes, kLinkTag};
+  for (int i = 0; i < 8; i++) link[3 + i] = static_cast<char>(prev >> (56 - 8 * i));
+  rep->append(link, sizeof link);
 }
 
 // ple_chain is called for each record of the logs, in their order, by the one thread that recovers.

@@ -90,7 +90,7 @@ func prepareDir(dir string, o *Options) error {
 		if o.ErrorIfMissing {
 			return fmt.Errorf("%w: %s does not exist", ErrNoStore, dir)
 		}
-		return makeDir(dir)
+		return makeDir(dir, 0o700) // its owner's alone: the files in it hold every value
 	case err != nil:
 		return fsError("stat "+dir, err)
 	case !st.IsDir():
@@ -105,14 +105,14 @@ func prepareDir(dir string, o *Options) error {
 
 // makeDir makes dir and missing directories above it, durably: a synced file in a directory whose own
 // name is lost is lost as well.
-func makeDir(dir string) error {
+func makeDir(dir string, mode os.FileMode) error {
 	parent := filepath.Dir(dir)
 	if _, err := os.Stat(parent); errors.Is(err, os.ErrNotExist) && parent != dir {
-		if err := makeDir(parent); err != nil {
+		if err := makeDir(parent, 0o755); err != nil {
 			return err
 		}
 	}
-	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+	if err := os.Mkdir(dir, mode); err != nil && !errors.Is(err, os.ErrExist) {
 		return fsError("create "+dir, err)
 	}
 	return syncDir(parent)

@@ -262,3 +262,13 @@ func TestCertificatesMayComeFirst(t *testing.T) {
 	}
 	openAt(t, other, nil) // without a marker
 }
+
+// TestNewStoreIsItsOwnersAlone: others may not read the values in its files.
+func TestNewStoreIsItsOwnersAlone(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a", "store")
+	openAt(t, dir, nil)
+	st, err := os.Stat(dir)
+	if err != nil || st.Mode().Perm() != 0o700 {
+		t.Fatalf("%v, %v", st.Mode(), err)
+	}
+}
