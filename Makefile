@@ -84,6 +84,10 @@ build: check-rocksdb ## build bin/pleiades
 quickstart: ## load this machine's Debian package index twice and look at it
 	./scripts/quickstart
 
+.PHONY: serve-demo
+serve-demo: build ## a node from its first start over a load and a restart in the middle of one (STANZAS=)
+	./scripts/serve-demo
+
 .PHONY: test
 test: check-rocksdb ## run all tests (PKG=, RUN=, RACE=1)
 	$(GOTEST) $(PKG)
