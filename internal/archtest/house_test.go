@@ -62,7 +62,7 @@ var houseRules = map[string]rules{
 	"kvstore/kvwire": {own: []string{"base", "keys", "hlc", "kverr", "api/...", "net/pwp/wire"}, modules: []string{protobuf}},
 	"node": {
 		own: []string{
-			"base", "keys", "hlc", "engine", "versioning", "api/...", "kvstore/...", "system", "net/...", "client/contexts",
+			"base", "keys", "hlc", "engine", "versioning", "api/...", "kvstore/...", "system", "net/...", "client", "client/contexts",
 		},
 		modules: []string{xsys, prom},
 	},
