@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // worker is one goroutine's part of a load.
@@ -73,12 +75,12 @@ func (l *load) run(ctx context.Context, store Store, spec *Spec, values *valueSo
 		}
 	}
 	runtime.GC() // the last workload's garbage is not this one's
-	syncs := syncsOf(store)
+	syncs, cpu := syncsOf(store), cpuTime()
 	elapsed, err := l.phase(ctx, workers, l.ops, l.duration, note)
 	if err != nil {
 		return Result{}, err
 	}
-	res := Result{Workload: l.name, Writers: l.workers, Elapsed: elapsed, Syncs: -1}
+	res := Result{Workload: l.name, Writers: l.workers, Elapsed: elapsed, CPU: cpuTime() - cpu, Syncs: -1}
 	var all histogram
 	for _, w := range workers {
 		all.merge(&w.hist)
@@ -186,6 +188,15 @@ func (w *worker) loop(step func(w *worker) error, ops int64, stop *atomic.Bool) 
 		}
 	}
 	return nil
+}
+
+// cpuTime is the processor time of this process so far, user and system.
+func cpuTime() time.Duration {
+	var u unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // syncsOf returns the store's count of syncs, -1 when it keeps none.

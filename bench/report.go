@@ -35,6 +35,9 @@ type Result struct {
 	OpsPerSecond   float64 `json:"ops_per_second"`
 	BytesPerSecond float64 `json:"bytes_per_second"`
 	Latency        Latency `json:"latency"`
+	// CPU is the time that the whole process spent on its processors in Elapsed, user and system, background
+	// work included. Other processes change it far less than Elapsed.
+	CPU time.Duration `json:"cpu_ns"`
 	// Syncs is how often the store says that it synced its log; -1 when it does not count.
 	Syncs int64 `json:"syncs"`
 }

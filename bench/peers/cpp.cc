@@ -6,6 +6,7 @@
 #include <rocksdb/options.h>
 #include <rocksdb/utilities/options_util.h>
 #include <rocksdb/write_batch.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <atomic>
@@ -37,6 +38,14 @@ int64_t now() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(
              std::chrono::steady_clock::now().time_since_epoch())
       .count();
+}
+
+// cpu_time is the processor time of this process so far, user and system, in nanoseconds.
+int64_t cpu_time() {
+  rusage u;
+  if (getrusage(RUSAGE_SELF, &u) != 0) return 0;
+  return (u.ru_utime.tv_sec + u.ru_stime.tv_sec) * int64_t{1000000000} +
+         (u.ru_utime.tv_usec + u.ru_stime.tv_usec) * int64_t{1000};
 }
 
 // The histogram of bench: 32 buckets for each power of two.
@@ -105,7 +114,9 @@ class Run {
         w.bytes = w.units = 0;
       }
     }
+    const int64_t cpu = cpu_time();
     out->elapsed = phase(&workers, l_.ops, l_.duration);
+    out->cpu = cpu_time() - cpu;
     Histogram hist;
     out->bytes = out->units = 0;
     for (auto& w : workers) {

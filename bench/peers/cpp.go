@@ -109,7 +109,7 @@ func (s *cppStore) RunLoad(_ context.Context, l bench.Load) (bench.Result, error
 	}
 	elapsed := time.Duration(out.elapsed)
 	return bench.Result{
-		Workload: l.Workload, Writers: l.Workers, Ops: int64(out.ops), Units: int64(out.units), Bytes: int64(out.bytes), Elapsed: elapsed,
+		Workload: l.Workload, Writers: l.Workers, Ops: int64(out.ops), Units: int64(out.units), Bytes: int64(out.bytes), Elapsed: elapsed, CPU: time.Duration(out.cpu),
 		OpsPerSecond: float64(out.ops) / elapsed.Seconds(), BytesPerSecond: float64(out.bytes) / elapsed.Seconds(), Syncs: -1,
 		Latency: bench.Latency{
 			Mean: time.Duration(out.mean), P50: time.Duration(out.p50), P95: time.Duration(out.p95),

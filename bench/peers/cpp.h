@@ -33,7 +33,7 @@ enum {
 };
 
 typedef struct {
-  int64_t ops, units, bytes, elapsed;
+  int64_t ops, units, bytes, elapsed, cpu;
   int64_t mean, p50, p95, p99, p999, max;
 } cpp_result;
 

@@ -87,6 +87,17 @@ func (o *outcome) p99(system, workload string) figure {
 	return figureOf(v)
 }
 
+// cpu returns a system's processor time an operation in nanoseconds; db_bench does not tell it.
+func (o *outcome) cpu(system, workload string) figure {
+	var v []float64
+	for _, r := range o.Results[system][workload] {
+		if r.CPU > 0 && r.Ops > 0 {
+			v = append(v, float64(r.CPU)/float64(r.Ops))
+		}
+	}
+	return figureOf(v)
+}
+
 // ratio returns a's speed over b's, round by round: what slows the machine for a while slows both.
 func (o *outcome) ratio(a, b, workload string) figure {
 	ra, rb := o.Results[a][workload], o.Results[b][workload]

@@ -58,6 +58,13 @@ func (o *outcome) writeText(w io.Writer) error {
 		}
 		return shortSpan(time.Duration(f.median))
 	})
+	o.table(&b, "Processor time an operation, of the whole process, median of the rounds", func(system, workload string) string {
+		f := o.cpu(system, workload)
+		if f.n == 0 {
+			return "-"
+		}
+		return shortSpan(time.Duration(f.median))
+	})
 	if len(o.Syncs) > 0 {
 		o.tableOf(&b, "fsync, fdatasync and msync for each acknowledged put, counted by strace in a run of its own", []string{bench.Sync1, bench.Sync64}, func(system, workload string) string {
 			c, ok := o.syncs(system, workload)
