@@ -3,12 +3,14 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/shieldmaidens/pleiades/engine"
 	"github.com/shieldmaidens/pleiades/net/pwp"
 	"github.com/shieldmaidens/pleiades/net/pwp/wire"
 	"github.com/shieldmaidens/pleiades/system"
@@ -169,4 +171,17 @@ func TestAFailedPartEndsTheNode(t *testing.T) {
 	if err := Run(ctx, small(t.TempDir()), func(*Node) { cancel() }); err != nil {
 		t.Errorf("told to stop: %v", err)
 	}
+}
+
+// TestAStalledDiskEndsTheProcessAtOnce: Run returns without stopping anything, since that would wait for the disk.
+func TestAStalledDiskEndsTheProcessAtOnce(t *testing.T) {
+	var n *Node
+	err := Run(t.Context(), small(t.TempDir()), func(started *Node) {
+		n = started
+		n.sup.run("hanging disk", func(context.Context) error { return fmt.Errorf("%w: 10 s", engine.ErrStalled) })
+	})
+	if !errors.Is(err, engine.ErrStalled) || n.State() != StateReady {
+		t.Errorf("%v, state %v", err, n.State())
+	}
+	end(t, n) // the disk was good after all
 }
