@@ -111,7 +111,7 @@ func (b *Bucket) GetVersion(ctx context.Context, key []byte, number int) (Value,
 		err = fmt.Errorf("%w: %d", ErrInvalidVersion, number)
 	}
 	if err != nil {
-		return Value{}, named("get", err)
+		return Value{}, err
 	}
 	return b.get(ctx, &kvstorev1.GetRequest{Key: key, Version: n, WithVersion: true})
 }
@@ -166,7 +166,7 @@ func (b *Bucket) Describe(ctx context.Context, key []byte) (d Descriptor, err er
 func (b *Bucket) Put(ctx context.Context, key, value []byte, opts *PutOptions) (WriteResult, error) {
 	req, err := putRequest(key, value, opts)
 	if err != nil {
-		return WriteResult{}, named("put", err)
+		return WriteResult{}, err
 	}
 	return b.write(ctx, kvwire.Put, req, func(id uint64) { req.BucketId = id }, func(s *kvstorev1.Session) { req.Session = s })
 }
@@ -176,7 +176,7 @@ func (b *Bucket) Put(ctx context.Context, key, value []byte, opts *PutOptions) (
 func (b *Bucket) Delete(ctx context.Context, key []byte, opts *WriteOptions) (WriteResult, error) {
 	req, err := deleteRequest(key, opts)
 	if err != nil {
-		return WriteResult{}, named("delete", err)
+		return WriteResult{}, err
 	}
 	return b.write(ctx, kvwire.Delete, req, func(id uint64) { req.BucketId = id }, func(s *kvstorev1.Session) { req.Session = s })
 }
@@ -185,7 +185,7 @@ func (b *Bucket) Delete(ctx context.Context, key []byte, opts *WriteOptions) (Wr
 func (b *Bucket) Purge(ctx context.Context, key []byte, opts *WriteOptions) (WriteResult, error) {
 	req, err := purgeRequest(key, opts)
 	if err != nil {
-		return WriteResult{}, named("purge", err)
+		return WriteResult{}, err
 	}
 	return b.write(ctx, kvwire.Purge, req, func(id uint64) { req.BucketId = id }, func(s *kvstorev1.Session) { req.Session = s })
 }
@@ -195,7 +195,7 @@ func (b *Bucket) Purge(ctx context.Context, key []byte, opts *WriteOptions) (Wri
 func (b *Bucket) SetVacuumable(ctx context.Context, key []byte, vacuumable bool, opts *WriteOptions) (WriteResult, error) {
 	req, err := markRequest(key, vacuumable, opts)
 	if err != nil {
-		return WriteResult{}, named("set-vacuumable", err)
+		return WriteResult{}, err
 	}
 	return b.write(ctx, kvwire.SetVacuumable, req, func(id uint64) { req.BucketId = id }, func(s *kvstorev1.Session) { req.Session = s })
 }

@@ -14,13 +14,11 @@ import (
 	"github.com/shieldmaidens/pleiades/net/pwp/wire"
 )
 
-// encoded and decoded are messages as the generated code writes and reads them.
+// encoded is a message as the generated code writes it.
 type encoded interface {
 	SizeVT() int
 	MarshalToSizedBufferVT(b []byte) (int, error)
 }
-
-type decoded interface{ UnmarshalVTUnsafe(b []byte) error }
 
 // fate is what became of a request that failed.
 type fate uint8

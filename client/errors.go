@@ -6,6 +6,7 @@ import (
 
 	"github.com/shieldmaidens/pleiades/base"
 	"github.com/shieldmaidens/pleiades/kverr"
+	"github.com/shieldmaidens/pleiades/net/pwp/wire"
 )
 
 // What a store answers: the same values as an embedded store returns, so that errors.Is holds for both. Package kverr
@@ -68,10 +69,14 @@ func unknown(cause error) error {
 	return &unknownError{cause}
 }
 
-// named adds what was called to an error.
+// named adds what was called to an error, unless it is an answer, which names its operands itself and reads the same as that
+// of an embedded store.
 func named(what string, err error) error {
 	if err == nil {
 		return nil
+	}
+	if _, answer := errors.AsType[*wire.Error](err); answer {
+		return err
 	}
 	return fmt.Errorf("%s: %w", what, err)
 }

@@ -81,7 +81,7 @@ var houseRules = map[string]rules{
 	},
 	"internal/nodetest": {
 		own: []string{
-			"engine", "hlc", "versioning", "kvstore", "kvstore/kvservice", "net/certs", "net/endpoint", "net/pwp", "net/pwp/wire", "system",
+			"api/...", "engine", "hlc", "versioning", "kvstore", "kvstore/kvservice", "net/certs", "net/endpoint", "net/pwp", "net/pwp/wire", "system",
 		},
 		noExample: "those of package client show it",
 	},

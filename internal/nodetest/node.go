@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	systemv1 "github.com/shieldmaidens/pleiades/api/system/v1"
 	"github.com/shieldmaidens/pleiades/engine"
 	"github.com/shieldmaidens/pleiades/hlc"
 	"github.com/shieldmaidens/pleiades/kvstore"
@@ -142,7 +143,12 @@ func (n *Node) Start() {
 	n.server, err = pwp.NewServer(nil)
 	n.must(err)
 	n.must(n.server.Handle(wire.ServiceKVStore, kvservice.New(n.store, nil)))
-	n.must(n.server.Handle(wire.ServiceSystem, system.New(&system.Sources{Contexts: func() (answers, asks []pwp.Context) { return n.server.Contexts(), nil }})))
+	n.must(n.server.Handle(wire.ServiceSystem, system.New(&system.Sources{
+		Node: func(context.Context) (*systemv1.NodeResponse, error) {
+			return &systemv1.NodeResponse{NodeId: "n1"}, nil
+		},
+		Contexts: func() (answers, asks []pwp.Context) { return n.server.Contexts(), nil },
+	})))
 	n.end, err = endpoint.Open(&endpoint.Options{Listen: n.addr, Certs: n.certs, Early: true, StatelessResetKey: resetKey})
 	n.must(err)
 	n.addr = n.end.Addr().String()

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/shieldmaidens/pleiades/base"
-	"github.com/shieldmaidens/pleiades/bench"
 	"github.com/shieldmaidens/pleiades/client"
 	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/exit"
 	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/output"
@@ -168,13 +167,10 @@ func (a *App) wirePrint(results []wireResult, f *benchFlags) error {
 	}
 	for i := range results {
 		r := &results[i]
-		row := output.Row{output.F("workload", r.workload), output.F("in_flight", r.inFlight), output.F("value_bytes", f.spec.ValueBytes), output.F("ops", r.ops)}
-		if a.out().Structured() {
-			row = append(row, output.F("elapsed_ns", int64(r.elapsed)), output.F("ops_per_second", r.perSecond()), output.F("mean_ns", int64(r.mean)),
-				output.F("p50_ns", int64(r.p50)), output.F("p99_ns", int64(r.p99)), output.F("max_ns", int64(r.max)))
-		} else {
-			row = append(row, output.F("ops_per_second", bench.Count(r.perSecond())), output.F("mean", shortTime(r.mean)), output.F("p50", shortTime(r.p50)),
-				output.F("p99", shortTime(r.p99)), output.F("max", shortTime(r.max)))
+		row := output.Row{
+			output.F("workload", r.workload), output.F("in_flight", r.inFlight), output.F("value_bytes", f.spec.ValueBytes), output.F("ops", r.ops),
+			output.F("ops_per_second", int64(r.perSecond())), output.F("mean_us", tenths(r.mean)), output.F("p50_us", tenths(r.p50)),
+			output.F("p99_us", tenths(r.p99)), output.F("max_us", tenths(r.max)),
 		}
 		if err := out.Row(row); err != nil {
 			return err
@@ -182,3 +178,6 @@ func (a *App) wirePrint(results []wireResult, f *benchFlags) error {
 	}
 	return out.Close()
 }
+
+// tenths are microseconds with one decimal.
+func tenths(d time.Duration) float64 { return float64(d.Round(100*time.Nanosecond)) / 1e3 }

@@ -31,6 +31,8 @@ type world struct {
 	// tty makes all three streams terminals.
 	tty   bool
 	stdin string
+	// tick is called when wall has moved, if it is set.
+	tick func()
 }
 
 func newWorld(t testing.TB) *world {
@@ -64,6 +66,9 @@ func (w *world) run(args ...string) result { return w.runContext(context.Backgro
 func (w *world) runContext(ctx context.Context, args ...string) result {
 	w.t.Helper()
 	w.wall = w.wall.Add(time.Second)
+	if w.tick != nil {
+		w.tick()
+	}
 	var out, errs bytes.Buffer
 	code := w.app(&out, &errs).Run(ctx, args)
 	return result{out.String(), errs.String(), code}
@@ -190,57 +195,60 @@ func (w *world) fields(line string) []string {
 func TestScenarios(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
 		w := newWorld(t)
-		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
-			switch d.Cmd {
-			case "run":
-				w.tty = d.HasArg("tty")
-				w.stdin = ""
-				if d.HasArg("stdin") {
-					var name string
-					d.ScanArgs(t, "stdin", &name)
-					b, err := os.ReadFile(filepath.Join(w.dir, name))
-					if err != nil {
-						t.Fatal(err)
-					}
-					w.stdin = string(b)
-				}
-				var sb strings.Builder
-				several := strings.Contains(d.Input, "\n")
-				for line := range strings.Lines(d.Input) {
-					if several {
-						sb.WriteString("$ " + strings.TrimSpace(line) + "\n")
-					}
-					sb.WriteString(w.show(w.run(w.fields(line)...)))
-				}
-				return sb.String()
-			case "file":
-				content := d.Input + "\n"
-				if d.HasArg("escapes") {
-					s, err := strconv.Unquote(`"` + strings.ReplaceAll(d.Input, "\n", `\n`) + `"`)
-					if err != nil {
-						t.Fatal(err)
-					}
-					content = s
-				}
-				w.file(d.CmdArgs[0].Key, []byte(content))
-			case "env":
-				for _, arg := range d.CmdArgs {
-					if len(arg.Vals) == 0 || arg.Vals[0] == "" {
-						delete(w.env, arg.Key)
-						continue
-					}
-					w.env[arg.Key] = strings.ReplaceAll(arg.Vals[0], "$DIR", w.dir)
-				}
-			case "advance":
-				by, err := time.ParseDuration(d.CmdArgs[0].Key)
-				if err != nil {
-					t.Fatal(err)
-				}
-				w.wall = w.wall.Add(by)
-			default:
-				t.Fatalf("%s: unknown command %s", d.Pos, d.Cmd)
-			}
-			return ""
-		})
+		datadriven.RunTest(t, path, w.scenario)
 	})
+}
+
+// scenario runs one command of a scenario.
+func (w *world) scenario(t *testing.T, d *datadriven.TestData) string {
+	switch d.Cmd {
+	case "run":
+		w.tty = d.HasArg("tty")
+		w.stdin = ""
+		if d.HasArg("stdin") {
+			var name string
+			d.ScanArgs(t, "stdin", &name)
+			b, err := os.ReadFile(filepath.Join(w.dir, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.stdin = string(b)
+		}
+		var sb strings.Builder
+		several := strings.Contains(d.Input, "\n")
+		for line := range strings.Lines(d.Input) {
+			if several {
+				sb.WriteString("$ " + strings.TrimSpace(line) + "\n")
+			}
+			sb.WriteString(w.show(w.run(w.fields(line)...)))
+		}
+		return sb.String()
+	case "file":
+		content := d.Input + "\n"
+		if d.HasArg("escapes") {
+			s, err := strconv.Unquote(`"` + strings.ReplaceAll(d.Input, "\n", `\n`) + `"`)
+			if err != nil {
+				t.Fatal(err)
+			}
+			content = s
+		}
+		w.file(d.CmdArgs[0].Key, []byte(content))
+	case "env":
+		for _, arg := range d.CmdArgs {
+			if len(arg.Vals) == 0 || arg.Vals[0] == "" {
+				delete(w.env, arg.Key)
+				continue
+			}
+			w.env[arg.Key] = strings.ReplaceAll(arg.Vals[0], "$DIR", w.dir)
+		}
+	case "advance":
+		by, err := time.ParseDuration(d.CmdArgs[0].Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.wall = w.wall.Add(by)
+	default:
+		t.Fatalf("%s: unknown command %s", d.Pos, d.Cmd)
+	}
+	return ""
 }
