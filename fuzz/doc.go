@@ -9,6 +9,7 @@
 //	FuzzBatch       engine batches over several shards            a map; read back by RocksDB, and again from its log
 //	FuzzDump        versions of a dump, whole or damaged          versioning.Check, and the dump of what was restored
 //	FuzzEncodings   keys, records and descriptors                 order, bounds and parsing of what RocksDB iterates over
+//	FuzzMessages    every message of api/                         protobuf's own decoder; what is decoded encodes again
 //
 // All tests of this package are fuzz targets: `make fuzz PKG=./fuzz` runs them, `go test` runs their seeds and the corpus in
 // testdata/fuzz. There is no other code.

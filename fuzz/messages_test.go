@@ -1,0 +1,163 @@
+package fuzz_test
+
+import (
+	"bytes"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+
+	_ "github.com/shieldmaidens/pleiades/api/gossip/v1"
+	_ "github.com/shieldmaidens/pleiades/api/kvstore/v1"
+	_ "github.com/shieldmaidens/pleiades/api/messaging/v1"
+	_ "github.com/shieldmaidens/pleiades/api/raft/v1"
+	_ "github.com/shieldmaidens/pleiades/api/storage/v1"
+	_ "github.com/shieldmaidens/pleiades/api/system/v1"
+)
+
+// message is what vtprotobuf generates beside protobuf's own code.
+type message interface {
+	proto.Message
+	UnmarshalVT([]byte) error
+	UnmarshalVTUnsafe([]byte) error
+	MarshalVT() ([]byte, error)
+	SizeVT() int
+}
+
+// messageTypes returns every message of ours, by name.
+func messageTypes(tb testing.TB) []protoreflect.MessageType {
+	tb.Helper()
+	var all []protoreflect.MessageType
+	protoregistry.GlobalTypes.RangeMessages(func(mt protoreflect.MessageType) bool {
+		if strings.HasPrefix(string(mt.Descriptor().FullName()), "pleiades.") && !mt.Descriptor().IsMapEntry() {
+			all = append(all, mt)
+		}
+		return true
+	})
+	slices.SortFunc(all, func(a, b protoreflect.MessageType) int {
+		return strings.Compare(string(a.Descriptor().FullName()), string(b.Descriptor().FullName()))
+	})
+	if len(all) < 100 {
+		tb.Fatalf("only %d messages are registered", len(all))
+	}
+	return all
+}
+
+func newMessage(tb testing.TB, mt protoreflect.MessageType) message {
+	tb.Helper()
+	m, ok := mt.New().Interface().(message)
+	if !ok {
+		tb.Fatalf("%s has no code of vtprotobuf", mt.Descriptor().FullName())
+	}
+	return m
+}
+
+// filled returns a message with something in every field, messages inside of it up to a depth.
+func filled(mt protoreflect.MessageType, depth int) proto.Message {
+	m := mt.New()
+	fields := mt.Descriptor().Fields()
+	for i := range fields.Len() {
+		f := fields.Get(i)
+		switch {
+		case f.IsMap():
+			m.Mutable(f).Map().Set(protoreflect.ValueOfString("label").MapKey(), protoreflect.ValueOfString("value"))
+		case f.Message() != nil && depth == 0:
+		case f.IsList() && f.Message() != nil:
+			list := m.Mutable(f).List()
+			element := list.NewElement()
+			proto.Merge(element.Message().Interface(), filled(element.Message().Type(), depth-1))
+			list.Append(element)
+		case f.Message() != nil:
+			proto.Merge(m.Mutable(f).Message().Interface(), filled(m.Mutable(f).Message().Type(), depth-1))
+		case f.IsList():
+			m.Mutable(f).List().Append(scalar(f))
+		default:
+			m.Set(f, scalar(f))
+		}
+	}
+	return m.Interface()
+}
+
+func scalar(f protoreflect.FieldDescriptor) protoreflect.Value {
+	switch f.Kind() {
+	case protoreflect.BoolKind:
+		return protoreflect.ValueOfBool(true)
+	case protoreflect.BytesKind:
+		return protoreflect.ValueOfBytes([]byte("Maia\x00\xff"))
+	case protoreflect.StringKind:
+		return protoreflect.ValueOfString("Taygete")
+	case protoreflect.DoubleKind:
+		return protoreflect.ValueOfFloat64(3.87)
+	case protoreflect.EnumKind:
+		return protoreflect.ValueOfEnum(1)
+	case protoreflect.Uint32Kind, protoreflect.Fixed32Kind:
+		return protoreflect.ValueOfUint32(300)
+	case protoreflect.Sfixed64Kind, protoreflect.Int64Kind:
+		return protoreflect.ValueOfInt64(-1)
+	case protoreflect.Int32Kind:
+		return protoreflect.ValueOfInt32(-1)
+	default:
+		return protoreflect.ValueOfUint64(1 << 40)
+	}
+}
+
+// FuzzMessages decodes arbitrary bytes as each message of the wire and the disk. The generated code and protobuf's own
+// must take them for the same message; only text that is not UTF-8 is left to whoever reads it.
+func FuzzMessages(f *testing.F) {
+	types := messageTypes(f)
+	for i, mt := range types {
+		seed, err := proto.MarshalOptions{Deterministic: true}.Marshal(filled(mt, 2))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(uint8(i), seed)
+		f.Add(uint8(i), seed[:len(seed)/2])
+	}
+	f.Fuzz(func(t *testing.T, which uint8, data []byte) {
+		mt := types[int(which)%len(types)]
+		name := mt.Descriptor().FullName()
+		input := bytes.Clone(data)
+
+		fast, unsafe, standard := newMessage(t, mt), newMessage(t, mt), newMessage(t, mt)
+		fastErr := fast.UnmarshalVT(data)
+		unsafeErr := unsafe.UnmarshalVTUnsafe(data)
+		if (fastErr == nil) != (unsafeErr == nil) {
+			t.Fatalf("%s: UnmarshalVT says %v, UnmarshalVTUnsafe %v", name, fastErr, unsafeErr)
+		}
+		standardErr := proto.Unmarshal(data, standard)
+		if standardErr == nil && fastErr != nil {
+			t.Fatalf("%s: protobuf takes what UnmarshalVT refuses: %v", name, fastErr)
+		}
+		if fastErr != nil {
+			return
+		}
+		encoded, err := fast.MarshalVT()
+		if err != nil {
+			t.Fatalf("%s: what was decoded cannot be encoded: %v", name, err)
+		}
+		if fast.SizeVT() != len(encoded) {
+			t.Fatalf("%s: SizeVT says %d, %d bytes were encoded", name, fast.SizeVT(), len(encoded))
+		}
+		again := newMessage(t, mt)
+		if err := again.UnmarshalVT(encoded); err != nil {
+			t.Fatalf("%s: its own encoding is refused: %v", name, err)
+		}
+		if standardErr == nil {
+			for _, other := range []proto.Message{fast, unsafe, again} {
+				if !proto.Equal(standard, other) && !hasNaN(standard) {
+					t.Fatalf("%s: % x is\n%v to protobuf and\n%v to the generated code", name, data, standard, other)
+				}
+			}
+		}
+		if !reflect.DeepEqual(input, data) {
+			t.Fatalf("%s: decoding changed its input", name)
+		}
+	})
+}
+
+// hasNaN reports whether a number in m is none, at any depth: such messages do not equal themselves.
+func hasNaN(m proto.Message) bool { return !proto.Equal(m, proto.Clone(m)) }
