@@ -106,6 +106,11 @@ var houseRules = map[string]rules{
 		modules:   []string{cobra, pflag, gopretty, protobuf, xsys},
 		noExample: "a command and its parts; its help shows examples",
 	},
+	"examples/rawclient": {
+		own:       []string{"api/...", "node"}, // node in its test
+		modules:   []string{quicgo, protobuf},
+		noExample: "it is one",
+	},
 	"fuzz": {
 		own:       []string{"base", "keys", "hlc", "engine", "versioning", "vacuum", "api/...", "internal/dump", "internal/storemodel"},
 		noExample: "its targets are the examples",
