@@ -2,7 +2,6 @@ package fuzz_test
 
 import (
 	"bytes"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -105,8 +104,9 @@ func scalar(f protoreflect.FieldDescriptor) protoreflect.Value {
 	}
 }
 
-// FuzzMessages decodes arbitrary bytes as each message of the wire and the disk. The generated code and protobuf's own
-// must take them for the same message; only text that is not UTF-8 is left to whoever reads it.
+// FuzzMessages decodes arbitrary bytes as each message of the wire and the disk. What the generated code and protobuf's own
+// both take is the same message to them. They differ in what they refuse: a known field of a wrong kind is an error to the
+// generated code and an unknown field to protobuf; text that is not UTF-8 is an error to protobuf alone.
 func FuzzMessages(f *testing.F) {
 	types := messageTypes(f)
 	for i, mt := range types {
@@ -122,16 +122,13 @@ func FuzzMessages(f *testing.F) {
 		name := mt.Descriptor().FullName()
 		input := bytes.Clone(data)
 
-		fast, unsafe, standard := newMessage(t, mt), newMessage(t, mt), newMessage(t, mt)
+		fast, aliasing, standard := newMessage(t, mt), newMessage(t, mt), newMessage(t, mt)
 		fastErr := fast.UnmarshalVT(data)
-		unsafeErr := unsafe.UnmarshalVTUnsafe(data)
-		if (fastErr == nil) != (unsafeErr == nil) {
-			t.Fatalf("%s: UnmarshalVT says %v, UnmarshalVTUnsafe %v", name, fastErr, unsafeErr)
+		aliasingErr := aliasing.UnmarshalVTUnsafe(data)
+		if (fastErr == nil) != (aliasingErr == nil) {
+			t.Fatalf("%s: UnmarshalVT says %v, UnmarshalVTUnsafe %v", name, fastErr, aliasingErr)
 		}
 		standardErr := proto.Unmarshal(data, standard)
-		if standardErr == nil && fastErr != nil {
-			t.Fatalf("%s: protobuf takes what UnmarshalVT refuses: %v", name, fastErr)
-		}
 		if fastErr != nil {
 			return
 		}
@@ -147,13 +144,13 @@ func FuzzMessages(f *testing.F) {
 			t.Fatalf("%s: its own encoding is refused: %v", name, err)
 		}
 		if standardErr == nil {
-			for _, other := range []proto.Message{fast, unsafe, again} {
+			for _, other := range []proto.Message{fast, aliasing, again} {
 				if !proto.Equal(standard, other) && !hasNaN(standard) {
 					t.Fatalf("%s: % x is\n%v to protobuf and\n%v to the generated code", name, data, standard, other)
 				}
 			}
 		}
-		if !reflect.DeepEqual(input, data) {
+		if !bytes.Equal(input, data) {
 			t.Fatalf("%s: decoding changed its input", name)
 		}
 	})
