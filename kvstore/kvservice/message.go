@@ -87,20 +87,49 @@ type chunk struct {
 	r   *pwp.Request
 	buf *[]byte
 	n   int
+	// release gives back what the stream holds, large what its large entry holds until it is sent.
+	release, large func()
 }
 
-func newChunk(r *pwp.Request) *chunk {
+// streamBytes is about what a stream holds: its goroutine, the chunk, its place in the store and what is read ahead there.
+const streamBytes = 192 << 10
+
+// newChunk begins a stream. Error: pwp.ErrHeld when those of the connection hold too much.
+func newChunk(r *pwp.Request) (*chunk, error) {
+	release, err := r.Hold(streamBytes)
+	if err != nil {
+		return nil, err
+	}
 	buf := buffers.Get().(*[]byte)
 	*buf = (*buf)[:0]
-	return &chunk{r: r, buf: buf}
+	return &chunk{r: r, buf: buf, release: release}, nil
 }
 
 // free gives the chunk's memory back.
-func (c *chunk) free() { freeBuffer(c.buf) }
+func (c *chunk) free() {
+	freeBuffer(c.buf)
+	c.freeLarge()
+	c.release()
+}
 
+func (c *chunk) freeLarge() {
+	if c.large != nil {
+		c.large()
+		c.large = nil
+	}
+}
+
+// add puts an element into the chunk. Error: pwp.ErrHeld when it is large and other streams of the connection hold
+// large ones.
 func (c *chunk) add(m encoded) (err error) {
+	size := m.SizeVT()
+	if size > largeBytes {
+		if c.large, err = c.r.Hold(2 * size); err != nil {
+			return err
+		}
+	}
 	b := append(*c.buf, listField)
-	b = binary.AppendUvarint(b, uint64(m.SizeVT()))
+	b = binary.AppendUvarint(b, uint64(size))
 	*c.buf, err = appendMessage(b, m)
 	c.n++
 	return err
@@ -113,12 +142,19 @@ func (c *chunk) flush(tail []byte) error {
 	*c.buf = append(*c.buf, tail...)
 	err := c.r.Send(kvwire.Response(c.r.Type()), *c.buf)
 	*c.buf, c.n = (*c.buf)[:0], 0
+	if c.large != nil {
+		*c.buf = nil
+		c.freeLarge()
+	}
 	return err
 }
 
 // sendAll sends the elements of a list.
 func sendAll[M encoded](r *pwp.Request, list func(yield func(M, error) bool)) error {
-	c := newChunk(r)
+	c, err := newChunk(r)
+	if err != nil {
+		return err
+	}
 	defer c.free()
 	for m, err := range list {
 		if err == nil {

@@ -1,7 +1,9 @@
 package kvservice
 
 import (
+	"context"
 	"encoding/binary"
+	"errors"
 
 	kvstorev1 "github.com/shieldmaidens/pleiades/api/kvstore/v1"
 	"github.com/shieldmaidens/pleiades/keys"
@@ -14,8 +16,44 @@ func (s *service) get(r *pwp.Request) error {
 	if err := decode(r, &req); err != nil {
 		return err
 	}
-	return s.store.Get(contextOf(r), &req, func(resp *kvstorev1.GetResponse) error { return reply(r, resp) })
+	room := 0
+	for {
+		need, err := s.getOnce(r, &req, room)
+		if need == 0 {
+			return err
+		}
+		// The value was let go: thousands of requests may wait here.
+		if err := r.Reserve(need); err != nil {
+			return err
+		}
+		room = need
+	}
 }
+
+// getOnce answers unless the value is larger than the room that r has, and there is none for it; then it returns how much
+// is needed. Where others wait for room already it takes its turn, since a large value costs as much to read in vain.
+func (s *service) getOnce(r *pwp.Request, req *kvstorev1.GetRequest, room int) (need int, err error) {
+	if r.Crowded() {
+		if err := s.crowd.Acquire(r.Context(), 1); err != nil {
+			return 0, context.Cause(r.Context())
+		}
+		defer s.crowd.Release(1)
+	}
+	err = s.store.Get(contextOf(r), req, func(resp *kvstorev1.GetResponse) error {
+		if size := resp.SizeVT(); size > largeBytes && size > room && !r.TryReserve(size) {
+			need = size
+			return errNoRoom
+		}
+		return reply(r, resp)
+	})
+	return need, err
+}
+
+// largeBytes is the size above which an answer or an entry of a stream needs room before it is built.
+const largeBytes = 64 << 10
+
+// errNoRoom says that the connection has too much to write already.
+var errNoRoom = errors.New("kvservice: no room")
 
 func (s *service) describe(r *pwp.Request) error {
 	var req kvstorev1.DescribeRequest
@@ -57,7 +95,10 @@ func (s *service) scan(r *pwp.Request) error {
 		bucket = kvwire.DefaultBucket
 	}
 	at := kvwire.TimestampOf(req.At)
-	c := newChunk(r)
+	c, err := newChunk(r)
+	if err != nil {
+		return err
+	}
 	defer c.free()
 	var last, token, tail []byte
 	flush := func() error {

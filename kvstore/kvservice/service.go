@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/shieldmaidens/pleiades/base"
 	"github.com/shieldmaidens/pleiades/kverr"
 	"github.com/shieldmaidens/pleiades/kvstore"
@@ -28,7 +30,7 @@ var ErrNoIdentity = base.New(base.ErrPermission, "kvservice: the connection has 
 // New returns the service for pwp.Server.Handle(wire.ServiceKVStore, …). store and what opts point to must outlive the
 // server.
 func New(store Store, opts *Options) pwp.Service {
-	s := &service{store: store, caller: callerOf, ready: func() error { return nil }}
+	s := &service{store: store, batches: newBatches(), crowd: semaphore.NewWeighted(crowdReads), caller: callerOf, ready: func() error { return nil }}
 	if opts != nil && opts.Caller != nil {
 		s.caller = opts.Caller
 	}
@@ -42,7 +44,14 @@ type service struct {
 	store  Store
 	caller func(pwp.Conn) (kvstore.Caller, error)
 	ready  func() error
+	// batches are those that run.
+	batches batches
+	// crowd are the reads for connections whose answers wait for their reader.
+	crowd *semaphore.Weighted
 }
+
+// crowdReads is how many reads run at a time for connections that do not read what they asked for.
+const crowdReads = 2
 
 var _ pwp.Handler = (*service)(nil)
 

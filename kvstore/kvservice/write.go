@@ -23,7 +23,7 @@ func (s *service) write(r *pwp.Request, caller kvstore.Caller) error {
 	case kvwire.SetVacuumable:
 		return answer(r, caller, &kvstorev1.SetVacuumableRequest{}, s.store.SetVacuumable)
 	case kvwire.Batch:
-		return answer(r, caller, &kvstorev1.BatchRequest{}, s.store.Batch)
+		return s.batch(r, caller)
 	}
 	return fmt.Errorf("%w: %s", kverr.ErrBadRequest, kvwire.Name(r.Type()))
 }

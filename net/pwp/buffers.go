@@ -3,6 +3,7 @@ package pwp
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // buffer holds one received message. It is charged to a ledger until it is released.
@@ -78,6 +79,8 @@ func (b *buffer) disown() []byte {
 type ledger struct {
 	parent *ledger
 	limit  int64
+	// waiting is how many wait for room.
+	waiting atomic.Int64
 
 	mu struct {
 		sync.Mutex
@@ -128,6 +131,8 @@ func (l *ledger) acquireOwn(n int64, stop <-chan struct{}) bool {
 	w := &waiter{n: n, ready: make(chan struct{})}
 	l.mu.queue = append(l.mu.queue, w)
 	l.mu.Unlock()
+	l.waiting.Add(1)
+	defer l.waiting.Add(-1)
 	select {
 	case <-w.ready:
 		return true

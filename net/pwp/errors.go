@@ -28,6 +28,8 @@ var (
 	ErrOptions = base.New(base.ErrInvalid, "pwp: invalid options")
 	// ErrTooManyPairs says that a client has as many pairs as it may. The way out: close one, or share one.
 	ErrTooManyPairs = base.New(base.ErrOverloaded, "pwp: too many pairs on the connection")
+	// ErrHeld says that answers which nobody reads hold as much as they may, see Request.Hold.
+	ErrHeld = base.New(base.ErrOverloaded, "pwp: the connection does not read its answers")
 	// errNever is a service that the peer does not have and will not have.
 	errNever = base.New(base.ErrNotFound, "pwp: the peer does not have the service")
 )

@@ -27,6 +27,9 @@ type Limits struct {
 	// QueuedBytesPerConn is how much all pairs of a connection have waiting to be written, at a server, single responses up
 	// to 4 KiB not counted. A handler waits when there is no room. At least MaxQueuedBytes. Default 16 MiB.
 	QueuedBytesPerConn int64
+	// HeldBytesPerConn is how much handlers of a connection may keep while they wait for its reader, besides what is queued:
+	// see Request.Hold. Default 16 MiB.
+	HeldBytesPerConn int64
 	// MaxStreamMessages is how many messages of one stream wait for their consumer before the pair is not read any
 	// further, at a client. Default 16.
 	MaxStreamMessages int
@@ -67,6 +70,7 @@ func (l *Limits) filled() (Limits, error) {
 	fill(&out.MaxPairsPerConn, 3072, 1, 1<<20, "MaxPairsPerConn", &faults)
 	fill(&out.MaxQueuedBytes, 256<<10, 1, 1<<30, "MaxQueuedBytes", &faults)
 	fill(&out.QueuedBytesPerConn, max(16<<20, int64(out.MaxQueuedBytes)), int64(out.MaxQueuedBytes), 1<<40, "QueuedBytesPerConn", &faults)
+	fill(&out.HeldBytesPerConn, 16<<20, 1, 1<<40, "HeldBytesPerConn", &faults)
 	fill(&out.MaxStreamMessages, 16, 1, 1<<20, "MaxStreamMessages", &faults)
 	fill(&out.MessageBytesPerConn, max(24<<20, out.MaxMessageBytes), out.MaxMessageBytes, 1<<40, "MessageBytesPerConn", &faults)
 	fill(&out.MessageBytes, max(48<<20, out.MessageBytesPerConn), out.MaxMessageBytes, 1<<40, "MessageBytes", &faults)

@@ -83,6 +83,7 @@ type Request struct {
 	// Guarded by link.mu.
 	answered, streamed bool
 	cancelled          bool
+	room               int64 // reserved for the next answer
 	ctx                context.Context
 	cancelCtx          context.CancelFunc
 }
@@ -200,6 +201,11 @@ func (r *Request) charge(size int, last bool) (int64, error) {
 	}
 	queued := r.link.queued
 	charge := min(int64(size), queued.limit)
+	if room := r.takeRoom(); room >= charge {
+		return room, nil
+	} else if room > 0 {
+		queued.release(room) // first: those who wait must not each hold a part
+	}
 	if !queued.tryAcquire(charge) && !queued.acquire(charge, r.Context().Done()) {
 		return 0, r.unwanted()
 	}
@@ -251,6 +257,9 @@ func (r *Request) run() {
 	}
 	l.mu.Unlock()
 	c.requests.Add(-1)
+	if room := r.takeRoom(); room > 0 {
+		l.queued.release(room)
+	}
 	r.buf.release()
 	*r = Request{runFn: r.runFn}
 	requestPool.Put(r)

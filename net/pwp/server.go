@@ -100,6 +100,7 @@ type serverConn struct {
 	queued   *ledger // of answers that wait to be written
 	requests atomic.Int64
 	pairs    atomic.Int64
+	held     atomic.Int64 // see Request.Hold
 }
 
 // ServeConn answers the pairs of conn until ctx is done, the connection ends, or the server is closed. It returns why.
