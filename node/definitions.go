@@ -80,7 +80,7 @@ var definitions = []Definition{
 	duration("max-clock-offset", "500ms", "how far timestamps of others may be ahead of this clock", func(s *Settings) *time.Duration { return &s.MaxClockOffset }),
 	duration("max-clock-jump", "0s", "stop serving when this clock steps forward by more (0s: never)", func(s *Settings) *time.Duration { return &s.MaxClockJump }),
 	integer("max-connections", "4096", "connections at a time", 1, func(s *Settings) *int { return &s.MaxConnections }),
-	integer("max-pairs", "16384", "stream pairs of one connection", 1, func(s *Settings) *int { return &s.MaxPairs }),
+	integer("max-pairs", "3072", "stream pairs of one connection, about 15 KiB each", 1, func(s *Settings) *int { return &s.MaxPairs }),
 	integer("max-requests", "4096", "requests of one connection at a time", 1, func(s *Settings) *int { return &s.MaxRequests }),
 	bytes("max-message-bytes", "17MiB", "one message", func(s *Settings) *int64 { return &s.MaxMessageBytes }),
 	bytes("message-memory-bytes", "48MiB", "received messages that are held at a time", func(s *Settings) *int64 { return &s.MessageMemoryBytes }),
