@@ -4,6 +4,7 @@
 #include <rocksdb/memtablerep.h>
 #include <rocksdb/options.h>
 #include <rocksdb/utilities/object_registry.h>
+#include <rocksdb/version.h>
 
 #include <memory>
 #include <mutex>
@@ -16,6 +17,10 @@
 using pleiades::Tree;
 using pleiades::TreeKey;
 using rocksdb::Slice;
+
+// What is below knows two things that no installed header says. Before another version is let in, compare
+// memory/allocator.h and db/lookup_key.h (its first member) with it.
+static_assert(ROCKSDB_MAJOR == 7 && ROCKSDB_MINOR == 8, "read memory/allocator.h and db/lookup_key.h of this RocksDB");
 
 // RocksDB hands an Allocator to a memtable, and an Arena, which is one, to its iterators. The class is in none of
 // the installed headers: this is memory/allocator.h of 7.8.
@@ -33,7 +38,7 @@ class Allocator {
 
 namespace {
 
-// A LookupKey begins with a pointer to the key as an entry of a memtable begins.
+// A LookupKey begins with a pointer to the key as an entry of a memtable begins (db/lookup_key.h of 7.8).
 const char* lookup_entry(const rocksdb::LookupKey& key) {
   return *reinterpret_cast<const char* const*>(&key);
 }

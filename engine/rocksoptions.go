@@ -38,7 +38,9 @@ func (e *Engine) buildOptions() *grocksdb.Options {
 	opts.SetDbWriteBufferSize(uint64(o.MemtableBytes))
 	opts.SetWriteBufferSize(uint64(o.ShardMemtableBytes))
 	opts.SetArenaBlockSize(arenaBlockBytes)
-	setMemtable(opts)
+	if o.Memtable == MemtableTree {
+		setMemtable(opts)
+	}
 	opts.SetMaxOpenFiles(openFiles(o.MaxOpenFiles))
 	opts.SetMaxBackgroundJobs(o.BackgroundJobs)
 	opts.SetLevelCompactionDynamicLevelBytes(true)
