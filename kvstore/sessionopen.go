@@ -39,8 +39,9 @@ func (t *sessionTable) open(batch *engine.Batch, shard *engine.Shard, cmd *kvsto
 		return Result{Repeated: true}, nil
 	case born.Less(t.floor):
 		return Result{Err: fmt.Errorf("%w: it was closed, or opened too long ago", kverr.ErrSessionExpired)}, nil
-	case len(t.byID) >= t.limits.MaxSessions:
-		return Result{Err: fmt.Errorf("%w: %d sessions are open; try later, or close some", ErrOverloaded, len(t.byID))}, nil
+	}
+	if err := t.full(callerOf(cmd.Caller)); err != nil {
+		return Result{Err: err}, nil
 	}
 	if _, err := t.create(batch, shard, id, callerOf(cmd.Caller), ts); err != nil {
 		return Result{}, err

@@ -36,10 +36,18 @@ type sessionTable struct {
 	limits *Options
 	byID   map[SessionID]*session
 	byUse  *list.List // least recently used first
+	// counts is how many sessions each caller has.
+	counts map[Caller]int
 	// floor: an unknown session that was born before has expired.
 	floor hlc.Timestamp
-	// fresh have rows whose outcome is in memory.
-	fresh []*session
+	// fresh are the rows whose outcome is in memory.
+	fresh []freshRow
+}
+
+// freshRow is one outcome that is not committed.
+type freshRow struct {
+	session *session
+	seq     uint64
 }
 
 // sessionUse is the session of one command.
@@ -50,7 +58,23 @@ type sessionUse struct {
 }
 
 func (t *sessionTable) reset(limits *Options) {
-	*t = sessionTable{limits: limits, byID: map[SessionID]*session{}, byUse: list.New()}
+	*t = sessionTable{limits: limits, byID: map[SessionID]*session{}, byUse: list.New(), counts: map[Caller]int{}}
+}
+
+// fewSessions is how many sessions a caller may always have, if there may be as many at all.
+const fewSessions = 16
+
+// full returns why a caller can have no further session, nil when it can. One caller has at most a quarter of all, so that
+// it does not keep the others from writing.
+func (t *sessionTable) full(caller Caller) error {
+	most := min(max(t.limits.MaxSessions/4, fewSessions), t.limits.MaxSessions)
+	switch {
+	case len(t.byID) >= t.limits.MaxSessions:
+		return fmt.Errorf("%w: %d sessions are open; try later, or close some", ErrOverloaded, len(t.byID))
+	case t.counts[caller] >= most:
+		return fmt.Errorf("%w: %v has %d sessions open; try later, or close some", ErrOverloaded, caller, t.counts[caller])
+	}
+	return nil
 }
 
 // load reads all sessions and which rows they have.
@@ -68,6 +92,7 @@ func (t *sessionTable) load(shard *engine.Shard) error {
 				used: hlc.Timestamp{WallNanos: pb.GetOpened().GetWallNanos(), Logical: pb.GetOpened().GetLogical()},
 			}
 			t.byID[current.id] = current
+			t.counts[current.caller]++
 			return nil
 		case outcomeKeyBytes:
 			if current == nil || current.id != SessionID(key[2:sessionKeyBytes]) {
@@ -121,8 +146,9 @@ func (t *sessionTable) find(shard *engine.Shard, cmd *kvstorev1.Command, ts hlc.
 			return refuse(fmt.Errorf("%w: a session born in the future", kverr.ErrBadRequest))
 		case born.Less(t.floor):
 			return refuse(fmt.Errorf("%w: nobody knows it here", kverr.ErrSessionExpired))
-		case len(t.byID) >= t.limits.MaxSessions:
-			return refuse(fmt.Errorf("%w: %d sessions", ErrOverloaded, len(t.byID)))
+		}
+		if err := t.full(callerOf(cmd.Caller)); err != nil {
+			return refuse(err)
 		}
 		return use, r, false, nil
 	}
@@ -220,7 +246,7 @@ func (t *sessionTable) record(batch *engine.Batch, shard *engine.Shard, cmd *kvs
 	s.rows[seq] = outcome
 	s.used = ts
 	t.byUse.MoveToBack(s.at)
-	t.fresh = append(t.fresh, s)
+	t.fresh = append(t.fresh, freshRow{s, seq})
 	return nil
 }
 
@@ -249,6 +275,7 @@ func (t *sessionTable) create(batch *engine.Batch, shard *engine.Shard, id Sessi
 		return nil, err
 	}
 	t.byID[id] = s
+	t.counts[caller]++
 	s.at = t.byUse.PushBack(s)
 	return s, nil
 }
@@ -264,6 +291,9 @@ func (t *sessionTable) remove(batch *engine.Batch, shard *engine.Shard, s *sessi
 		return err
 	}
 	delete(t.byID, s.id)
+	if t.counts[s.caller]--; t.counts[s.caller] == 0 {
+		delete(t.counts, s.caller)
+	}
 	t.byUse.Remove(s.at)
 	s.rows = nil
 	if born, err := s.id.born(); err == nil && !born.Less(t.floor) {
@@ -288,11 +318,9 @@ func (t *sessionTable) expire(batch *engine.Batch, shard *engine.Shard, now hlc.
 
 // committed forgets the outcomes that are stored now.
 func (t *sessionTable) committed() {
-	for _, s := range t.fresh {
-		for seq, outcome := range s.rows {
-			if outcome != nil {
-				s.rows[seq] = nil
-			}
+	for _, f := range t.fresh {
+		if f.session.rows[f.seq] != nil { // not forgotten meanwhile
+			f.session.rows[f.seq] = nil
 		}
 	}
 	clear(t.fresh)

@@ -197,3 +197,27 @@ func TestAdminWritesOfASession(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestOneCallerLeavesSessionsToOthers: who opens sessions without end, or begins them by writing, does not keep others from
+// it, also after a restart; and what is closed may be opened again.
+func TestOneCallerLeavesSessionsToOthers(t *testing.T) {
+	r := newRig(t, &kvstore.Options{MaxSessions: 100})
+	greedy, modest := kvstore.Caller{Name: "greedy", Role: kvstore.RoleClient}, kvstore.Caller{Name: "modest", Role: kvstore.RoleClient}
+	var last []byte
+	for range 25 {
+		last = r.session(greedy)
+	}
+	for range 2 {
+		if _, err := r.store.OpenSession(t.Context(), greedy); !errors.Is(err, kvstore.ErrOverloaded) {
+			t.Fatalf("a further one: %v", err)
+		}
+		if _, err := r.sessionPut(modest, r.session(modest), 1, 1, "k", "v"); err != nil {
+			t.Fatalf("another caller: %v", err)
+		}
+		r.reopen()
+	}
+	if err := r.store.CloseSession(t.Context(), greedy, last); err != nil {
+		t.Fatal(err)
+	}
+	r.session(greedy)
+}
