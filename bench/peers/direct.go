@@ -98,7 +98,10 @@ func (s *directStore) Settle(context.Context) error {
 	if err := s.db.Flush(fo); err != nil {
 		return err
 	}
-	s.db.CompactRange(grocksdb.Range{})
+	how := grocksdb.NewCompactRangeOptions() // see cpp_settle
+	defer how.Destroy()
+	how.SetBottommostLevelCompaction(grocksdb.KForceOptimized)
+	s.db.CompactRangeOpt(grocksdb.Range{}, how)
 	return nil
 }
 
