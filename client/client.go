@@ -33,6 +33,8 @@ type Client struct {
 		opening *opening
 	}
 	counts counts
+	// failures of dials since the last that succeeded.
+	failures atomic.Int64
 }
 
 // Metrics count what a client did since it was opened.

@@ -23,6 +23,10 @@
 // the same number of the same session, for which the store keeps the answer. Answered: the answer is returned. A session
 // that the store has forgotten ends in ErrUnknownOutcome where an earlier attempt was lost, and in a new session where not.
 //
+// A node that was killed says nothing. When packets have not been acknowledged for a second, the connection gets no new
+// requests and another one is tried, to the next address first; as soon as one stands, what waits on the silent one counts as
+// lost. Without another, Options.SilenceTimeout ends the wait.
+//
 // # Invariants
 //
 //  1. A write that returned without an error was done exactly once, and is on disk. One that returned with an error was not

@@ -157,15 +157,28 @@ func permanent(err error) bool {
 }
 
 func (c *Client) dialOne(addr string) (*link, error) {
-	ctx, cancel := context.WithTimeout(c.ctx, c.opts.DialTimeout)
+	ctx, cancel := context.WithTimeout(c.ctx, c.dialTime())
 	defer cancel()
 	c.counts.dials.Add(1)
 	conn, err := c.dialer.Dial(ctx, addr)
 	if err != nil {
+		c.failures.Add(1)
 		c.opts.Logger.Debug("dial failed", "addr", addr, "error", err)
 		return nil, err
 	}
 	return c.newLink(addr, conn)
+}
+
+// redialTime is how long the first attempt to reach a node again may take.
+const redialTime = time.Second
+
+// dialTime is how long the next attempt may take. The first connection gets all the time there is. Those behind it begin
+// with little, since a handshake that was begun before the node was there again is repeated later and later.
+func (c *Client) dialTime() time.Duration {
+	if c.counts.connections.Load() == 0 {
+		return c.opts.DialTimeout
+	}
+	return min(c.opts.DialTimeout, redialTime*time.Duration(1+c.failures.Load()/3))
 }
 
 // newLink begins to use a connection.
@@ -176,11 +189,16 @@ func (c *Client) newLink(addr string, conn pwp.Conn) (*link, error) {
 		return nil, err
 	}
 	c.counts.connections.Add(1)
+	c.failures.Store(0)
 	c.opts.Logger.Debug("connected", "addr", addr, "peer", conn.Peer())
 	l := &link{addr: addr, conn: conn, pwp: p}
 	l.mu.pairs = map[use]*pwp.Pair{}
 	if d, ok := conn.(interface{ Done() <-chan struct{} }); ok {
 		l.done = d.Done()
+	}
+	if w, ok := conn.(watched); ok && l.done != nil {
+		c.wg.Add(1) // by a dial, which is counted itself, or while the client is not closed
+		go c.watch(l, w)
 	}
 	return l, nil
 }

@@ -37,8 +37,11 @@ type Options struct {
 	// RetryFor is how long a request is tried again when it was not run, or may be sent twice without harm. It counts from
 	// the first failure on; a context that ends sooner ends it sooner. Default 30 s; negative: never again.
 	RetryFor time.Duration
-	// DialTimeout is how long one address may take to answer. Default 5 s.
+	// DialTimeout is how long one address may take to answer. Attempts to reach a node again begin with 1 s. Default 5 s.
 	DialTimeout time.Duration
+	// SilenceTimeout is how long a node may say nothing at all before its connection is given up, with the requests that
+	// wait on it. Another connection is tried after 1 s already; when it is made, it takes their place. Default 10 s.
+	SilenceTimeout time.Duration
 	// MinBackoff and MaxBackoff bound the time between two attempts, which doubles; half of it is random. Default 5 ms and
 	// 1 s.
 	MinBackoff, MaxBackoff time.Duration
@@ -96,6 +99,7 @@ func (o *Options) filled() (Options, error) {
 		out.RetryFor = 30 * time.Second
 	}
 	span("DialTimeout", &out.DialTimeout, 5*time.Second, time.Millisecond, time.Hour)
+	span("SilenceTimeout", &out.SilenceTimeout, 10*time.Second, 100*time.Millisecond, time.Hour)
 	span("MinBackoff", &out.MinBackoff, 5*time.Millisecond, time.Microsecond, time.Minute)
 	span("MaxBackoff", &out.MaxBackoff, max(time.Second, out.MinBackoff), out.MinBackoff, time.Hour)
 	inFlight := int64(out.MaxInFlight)

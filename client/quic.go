@@ -18,12 +18,18 @@ type quicDialer struct {
 var _ Dialer = (*quicDialer)(nil)
 
 func newQUIC(o *Options) (*quicDialer, error) {
-	e, err := endpoint.Open(&endpoint.Options{Certs: o.Certs, Logger: o.Logger, Early: !o.NoEarly})
+	e, err := endpoint.Open(&endpoint.Options{
+		Certs: o.Certs, Logger: o.Logger, Early: !o.NoEarly,
+		Limits: &endpoint.Limits{IdleTimeout: o.SilenceTimeout, KeepAlive: min(keepAlive, max(o.SilenceTimeout/3, 10*time.Millisecond))},
+	})
 	if err != nil {
 		return nil, err
 	}
 	return &quicDialer{endpoint: e, opts: endpoint.DialOptions{ALPN: endpoint.ALPNClient, Name: o.Node}}, nil
 }
+
+// keepAlive is after how much silence the node is asked for a sign of life.
+const keepAlive = 3 * time.Second
 
 // Dial implements Dialer.
 func (d *quicDialer) Dial(ctx context.Context, addr string) (pwp.Conn, error) {
