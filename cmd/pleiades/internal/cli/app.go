@@ -87,7 +87,11 @@ func (a *App) report(cmd *cobra.Command, err error) exit.Code {
 	}
 	err = withFix(err)
 	code, fix := exit.Of(err)
-	fmt.Fprintf(a.Err, "%s: %s\n", a.paint("31", cmd.CommandPath()), oneLine(err.Error()))
+	text := err.Error()
+	if code == exit.Interrupted {
+		text = strings.ReplaceAll(text, context.Canceled.Error(), "interrupted")
+	}
+	fmt.Fprintf(a.Err, "%s: %s\n", a.paint("31", cmd.CommandPath()), oneLine(text))
 	fmt.Fprintf(a.Err, "  fix: %s\n", oneLine(fix))
 	return code
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/shieldmaidens/pleiades/hlc"
 	"github.com/shieldmaidens/pleiades/keys"
 	"github.com/shieldmaidens/pleiades/net/certs"
+	"github.com/shieldmaidens/pleiades/net/endpoint"
 	"github.com/shieldmaidens/pleiades/vacuum"
 	"github.com/shieldmaidens/pleiades/versioning"
 )
@@ -33,6 +34,7 @@ var fixes = []struct {
 	{engine.ErrShardNotFound, "pleiades shard list shows the shards; the first write to one makes it"},
 	{engine.ErrShardExists, "choose another number, or remove it first: pleiades shard drop N"},
 	{engine.ErrTooManyShards, "remove shards that are not needed: pleiades shard list, pleiades shard drop N"},
+	{endpoint.ErrAddress, "write --addr HOST:PORT, as in 127.0.0.1:7420"},
 	{engine.ErrBatchTooLarge, "use a smaller --batch, or values in smaller pieces"},
 }
 
@@ -61,6 +63,19 @@ func usageText(message string) string {
 			return "only one of --" + strings.ReplaceAll(group, " ", ", --") + " can be given"
 		}
 	}
+	if what, cause, ok := strings.Cut(message, ": strconv."); ok {
+		switch {
+		case strings.HasSuffix(cause, "value out of range"):
+			return what + ": out of range"
+		case strings.HasPrefix(cause, "ParseBool"):
+			return what + ": neither true nor false"
+		}
+		return what + ": not a number"
+	}
+	if rest, ok := strings.CutPrefix(message, "unknown command "); ok { // of a command that takes no argument
+		arg, _, _ := strings.Cut(rest, " for ")
+		return "takes no argument, received " + arg
+	}
 	return message
 }
 
@@ -70,7 +85,7 @@ func usageFix(cmd *cobra.Command, message string) string {
 	if strings.Contains(message, "unknown shorthand flag") {
 		return "arguments that begin with - stand behind --, as in: " + path + " -- -5"
 	}
-	if strings.Contains(message, "arg(s)") {
+	if strings.Contains(message, "arg(s)") || strings.HasPrefix(message, "unknown command ") {
 		return "write: " + cmd.UseLine()
 	}
 	if name, ok := strings.CutPrefix(message, "unknown flag: --"); ok {

@@ -174,6 +174,9 @@ func (l *loader) badRecord(bad *record.Bad) error {
 	l.bad.add(bad.Line)
 	if l.f.onError == "stop" {
 		fix := "correct it and run the same command again: it goes on where it stopped; or leave bad records out: --on-error skip"
+		if l.s != nil && l.s.remote != nil { // a node keeps no note of how far it came
+			fix = "correct it and run the same command again with --skip-unchanged; or leave bad records out: --on-error skip"
+		}
 		if bad.Line == 1 && strings.Contains(bad.Error(), `no field "key"`) && l.f.key == "" && l.f.keyField == "" {
 			fix = "say what makes the key: --key-field NAME or --key 'user/{NAME}'; the value is then the whole line, or --value-field NAME"
 		}

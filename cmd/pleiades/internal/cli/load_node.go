@@ -62,6 +62,9 @@ func (a *App) loadAtNode(ctx context.Context, l *loader, start time.Time) error 
 			n := &nodeLoader{loader: l, in: s.remote.b, c: c, ctx: commits, busy: map[string]int{}, results: make(chan nodeResult, loadWindow)}
 			err := n.load(ctx)
 			l.bar.Clear()
+			if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+				err = exit.WithFix(err, "run the same command again with --skip-unchanged: what was counted stays there, and makes no second version")
+			}
 			return errors.Join(l.report(a.now().Sub(start)), nodeError(err))
 		})
 	})

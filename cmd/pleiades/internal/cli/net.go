@@ -43,7 +43,7 @@ messages in both directions, age.`,
 					}
 					err := out.Row(output.Row{
 						output.F("peer", output.Bytes(m.Peer)), output.F("stream", m.Stream), output.F("service", service), output.F("state", m.State),
-						output.F("in_flight", m.InFlight), output.F("queued_bytes", m.QueuedBytes), output.F("bytes_in", m.BytesIn), output.F("bytes_out", m.BytesOut),
+						output.F("in_flight", uint64(m.InFlight)), output.F("queued_bytes", m.QueuedBytes), output.F("bytes_in", m.BytesIn), output.F("bytes_out", m.BytesOut),
 						output.F("messages_in", m.MessagesIn), output.F("messages_out", m.MessagesOut), output.F("age_seconds", float64(m.AgeMillis)/1000),
 						output.F("round_trip_us", m.RoundTripMicros), output.F("incoming", m.Incoming),
 					})

@@ -170,6 +170,6 @@ func TestAdministration(t *testing.T) {
 	}
 	has(w.must("fabric", "ping", "-n", "3", "-i", "0s"), "3 sent, 0 lost")
 	has(w.must("fabric", "ping", "-n", "2", "-i", "0s", "-o", "json"), `"lost": 0`, `"mdev_us"`)
-	has(w.must("net", "contexts", "-o", "jsonl"), `"service":"system"`)
+	has(w.must("net", "contexts", "-o", "jsonl"), `"service":"system"`, `"in_flight":1,`)
 	has(w.must("bench", "--addr", n.Addr(), "-n", "100", "--duration", "100ms", "--warmup", "10ms", "--in-flight", "4"), `"workload":"put"`, `"p99_us"`)
 }

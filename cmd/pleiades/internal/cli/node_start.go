@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -161,8 +162,8 @@ func nodeStartError(err error, s *node.Settings) error {
 	case errors.Is(err, node.ErrAddress):
 		return exit.WithFix(err, "ip addr shows this machine's addresses")
 	case errors.Is(err, node.ErrNeedsCertificates):
-		return exit.WithFix(err, "make them: D=/etc/pleiades/certs; pleiades cert create-ca --certs-dir $D; pleiades cert create-node --certs-dir $D --hosts NAME-OR-IP,...; "+
-			"pleiades cert create-client --certs-dir $D; then start with --certs-dir $D. Or listen on 127.0.0.1")
+		return exit.WithFix(err, "make them: D=/etc/pleiades/certs; pleiades cert create-ca --certs-dir $D; pleiades cert create-node n1 --san HOST-OR-IP,... --certs-dir $D; "+
+			"pleiades cert create-client root --certs-dir $D; then start with --certs-dir $D. Or listen on 127.0.0.1")
 	case errors.Is(err, node.ErrWrongNode):
 		return exit.WithFix(err, "start with the directory and the certificates that belong together")
 	case errors.Is(err, node.ErrSettings):
@@ -174,7 +175,9 @@ func nodeStartError(err error, s *node.Settings) error {
 	case errors.Is(err, hlc.ErrClockBehind):
 		return &exit.Error{Code: exit.Unavailable, Err: err, Fix: "set this machine's clock right, or wait until it has caught up with the store"}
 	case errors.As(err, &typed):
-		return exit.WithFix(err, typed.Fix)
+		return certError(err)
+	case errors.Is(err, fs.ErrNotExist):
+		return exit.WithFix(err, "make the directory above it, or choose another one: --dir DIR")
 	}
 	return openError(err)
 }

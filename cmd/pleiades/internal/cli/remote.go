@@ -42,10 +42,20 @@ func (a *App) withClient(ctx context.Context, opts client.Options, fn func(*clie
 	}
 	c, err := client.Open(ctx, strings.Split(a.text("addr"), ","), &opts)
 	if err != nil {
-		return nodeError(err)
+		return a.lateError(nodeError(err))
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
-	return nodeError(fn(c))
+	return a.lateError(nodeError(fn(c)))
+}
+
+// lateError says of a command that ran out of time whom it asked.
+func (a *App) lateError(err error) error {
+	var typed *exit.Error
+	if !errors.Is(err, context.DeadlineExceeded) || errors.As(err, &typed) {
+		return err
+	}
+	return exit.New(exit.Unavailable, "check --addr, and that the node runs: pleiades node status; or give it more time: --timeout",
+		"%s did not answer within %s: %w", a.text("addr"), a.timeout(), err)
 }
 
 // needNode is withClient for commands that only a node does.

@@ -44,7 +44,7 @@ a value can also be - for standard input or @FILE. Standard output carries data 
 
 Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 conflict, 5 unavailable (try again), 6 denied,
 7 check failed, 130 interrupted.`,
-		Example: `  export PLEIADES_DIR=data
+		Example: `  pleiades node start             # in another terminal; or on a directory, without a node: export PLEIADES_DIR=data
   pleiades kv put greeting hello
   pleiades kv get greeting
   pleiades kv history greeting`,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"syscall"
 
 	"github.com/shieldmaidens/pleiades/base"
 )
@@ -76,6 +77,8 @@ var rules = []rule{
 	{base.ErrVersion, Failure, "use a newer pleiades: this one does not read that format"},
 	{base.ErrNotFound, NotFound, "pleiades kv scan --prefix P lists the keys that exist"},
 	{fs.ErrNotExist, NotFound, "check the path; a leading @ means a file, write '@…' in quotes for a literal @"},
+	{syscall.EISDIR, Usage, "name a file, not a directory"},
+	{syscall.ENOTDIR, Usage, "name a directory, not a file"},
 	{base.ErrInvalid, Usage, "see --help for the accepted forms"},
 	{base.ErrClosed, Failure, "run the command again; if it comes back, run: pleiades check"},
 }
