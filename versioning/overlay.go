@@ -9,10 +9,13 @@ import (
 // the batch is committed.
 type overlay struct {
 	states []*keyState
-	// index finds a state by its key, once there are more than a few.
-	index map[string]*keyState
-	first keyState // the memory of states[0]
-	key   []byte
+	// index finds the states of a hash, once there are more than a few.
+	index   map[uint64]*keyState
+	indexed bool
+	first   keyState // the memory of states[0]
+	key     []byte
+	// spare are states of earlier batches.
+	spare []*keyState
 }
 
 // overlayScan is how many keys are searched one by one.
@@ -24,6 +27,8 @@ type keyState struct {
 	key     []byte
 	stemEnd int
 	hash    uint64
+	// sameHash is the next state in the index under this hash.
+	sameHash *keyState
 
 	loaded     bool
 	desc       descriptor
@@ -105,19 +110,14 @@ func (st *keyState) rememberSlots(p *plan) {
 // state returns the state of a key, new if the overlay does not have it.
 func (o *overlay) state(s *Store, bucket keys.BucketID, key []byte) *keyState {
 	o.key = s.appendCacheKey(o.key[:0], bucket, key)
-	if o.index != nil {
-		if st := o.index[string(o.key)]; st != nil {
-			return st
-		}
-	} else {
-		for _, st := range o.states {
-			if string(st.cacheKey()) == string(o.key) {
-				return st
-			}
-		}
+	hash := s.cache.hash(o.key)
+	if st := o.find(hash); st != nil {
+		return st
 	}
 	st := &o.first
-	if len(o.states) > 0 {
+	if n := len(o.spare); len(o.states) > 0 && n > 0 {
+		st, o.spare = o.spare[n-1], o.spare[:n-1]
+	} else if len(o.states) > 0 {
 		st = new(keyState)
 	}
 	n := len(o.key)
@@ -125,15 +125,65 @@ func (o *overlay) state(s *Store, bucket keys.BucketID, key []byte) *keyState {
 		st.key = make([]byte, 0, n+keys.SuffixBytes)
 	}
 	st.key = append(st.key[:0], o.key...)
-	st.stemEnd, st.hash = n, s.cache.hash(o.key)
+	st.stemEnd, st.hash = n, hash
 	o.states = append(o.states, st)
-	if o.index != nil {
-		o.index[string(o.key)] = st
+	if o.indexed {
+		o.enter(st)
 	} else if len(o.states) > overlayScan {
-		o.index = make(map[string]*keyState, 4*overlayScan)
+		if o.indexed = true; o.index == nil {
+			o.index = make(map[uint64]*keyState, 4*overlayScan)
+		}
 		for _, st := range o.states {
-			o.index[string(st.cacheKey())] = st
+			o.enter(st)
 		}
 	}
 	return st
+}
+
+// find returns the state of the key o.key, or nil.
+func (o *overlay) find(hash uint64) *keyState {
+	if o.indexed {
+		st := o.index[hash]
+		for st != nil && string(st.cacheKey()) != string(o.key) {
+			st = st.sameHash
+		}
+		return st
+	}
+	for _, st := range o.states {
+		if st.hash == hash && string(st.cacheKey()) == string(o.key) {
+			return st
+		}
+	}
+	return nil
+}
+
+func (o *overlay) enter(st *keyState) {
+	st.sameHash = o.index[st.hash]
+	o.index[st.hash] = st
+}
+
+const (
+	// spareStates and spareKeyBytes bound what an overlay keeps for the next batch.
+	spareStates   = 1024
+	spareKeyBytes = 1 << 10
+)
+
+// reset forgets all keys and keeps memory.
+func (o *overlay) reset() {
+	for i, st := range o.states {
+		key := st.key
+		if cap(key) > spareKeyBytes {
+			key = nil
+		}
+		*st = keyState{key: key[:0]}
+		if i > 0 && len(o.spare) < spareStates {
+			o.spare = append(o.spare, st)
+		}
+	}
+	clear(o.states)
+	o.states, o.indexed = o.states[:0], false
+	if cap(o.states) > 4*spareStates || len(o.index) > 4*spareStates {
+		o.states, o.index = nil, nil
+	}
+	clear(o.index)
 }

@@ -18,12 +18,20 @@ const (
 // speed: Apply reads by itself what is not there. ops may be of other stores' too if they are equal
 // in bucket and key.
 func (a *Applier) Prefetch(ops []Op) error {
-	wrapped := make([]batchOp, len(ops))
-	for i := range ops {
-		wrapped[i] = batchOp{store: a.store, op: ops[i]}
+	if err := a.store.claimShard(); err != nil {
+		return err // what is read here must not change under another writer
 	}
-	return a.prefetch(wrapped)
+	var w prefetchWants
+	for i := range ops {
+		if err := a.want(&w, &ops[i]); err != nil {
+			return err
+		}
+	}
+	return a.prefetchWanted(&w)
 }
+
+// prefetchWants is what a prefetch reads: descriptors, and behind them latest versions.
+type prefetchWants struct{ descriptors, latest []*keyState }
 
 // prefetch reads the descriptors of the keys that ops of this store touch, and then the latest
 // versions that puts and deletes will move.
@@ -31,31 +39,45 @@ func (a *Applier) prefetch(ops []batchOp) error {
 	if err := a.store.claimShard(); err != nil {
 		return err // what is read here must not change under another writer
 	}
-	var states, wanted []*keyState
+	var w prefetchWants
 	for i := range ops {
-		op := &ops[i].op
-		if ops[i].store != a.store || op.Kind == OpSetSettings {
+		if ops[i].store != a.store {
 			continue
 		}
-		st := a.overlay.state(a.store, op.Bucket, op.Key)
-		if !st.loaded && st.prefetched == 0 {
-			st.prefetched = -1 // once is enough
-			states = append(states, st)
-		}
-		if op.appends() {
-			settings, err := a.bucketSettings(op.Bucket)
-			if err != nil {
-				return err
-			}
-			if settings.MaxVersions > 1 && !op.IfAbsent {
-				wanted = append(wanted, st)
-			}
+		if err := a.want(&w, &ops[i].op); err != nil {
+			return err
 		}
 	}
-	if err := a.prefetchDescriptors(states); err != nil {
+	return a.prefetchWanted(&w)
+}
+
+// want adds to w what op needs.
+func (a *Applier) want(w *prefetchWants, op *Op) error {
+	if op.Kind == OpSetSettings {
+		return nil
+	}
+	st := a.overlay.state(a.store, op.Bucket, op.Key)
+	if !st.loaded && st.prefetched == 0 {
+		st.prefetched = -1 // once is enough
+		w.descriptors = append(w.descriptors, st)
+	}
+	if op.appends() {
+		settings, err := a.bucketSettings(op.Bucket)
+		if err != nil {
+			return err
+		}
+		if settings.MaxVersions > 1 && !op.IfAbsent {
+			w.latest = append(w.latest, st)
+		}
+	}
+	return nil
+}
+
+func (a *Applier) prefetchWanted(w *prefetchWants) error {
+	if err := a.prefetchDescriptors(w.descriptors); err != nil {
 		return err
 	}
-	return a.prefetchLatest(wanted)
+	return a.prefetchLatest(w.latest)
 }
 
 func (a *Applier) prefetchDescriptors(states []*keyState) error {

@@ -38,6 +38,7 @@ func (a *Applier) Rollback() {
 	a.batch.Rollback(a.undo.mark)
 	for i := len(a.undo.saved) - 1; i >= 0; i-- {
 		s := &a.undo.saved[i]
+		s.was.sameHash = s.state.sameHash // the index stays
 		*s.state = s.was
 	}
 	clear(a.undo.saved)
