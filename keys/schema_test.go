@@ -53,6 +53,12 @@ func TestKeyspaceSchema(t *testing.T) {
 	shard := keys.AppendLocalShard(nil, 1001)
 	index := []byte{0, 0, 0, 0, 0, 0, 0, 42}
 	one := func(name string, b byte) schemaField { return schemaField{name, []byte{b}} }
+	id := []byte{0, 0, 0, 0, 0, 0, 3, 0xe9}
+	session := []byte("\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0brand")
+	meta := func(name string, kind byte, fields ...schemaField) schemaRow {
+		return schemaRow{"shard", name, append([]schemaField{one("ns", byte(keys.NamespaceMeta)), one("kind", kind)}, fields...)}
+	}
+	counted := keys.AppendCountedMark(nil)
 	rows := []schemaRow{
 		{"default", "settings of the node", []schemaField{one("ns", keys.LocalSettings)}},
 		{"default", "bound of the clock", []schemaField{one("ns", keys.LocalClockBound)}},
@@ -76,6 +82,17 @@ func TestKeyspaceSchema(t *testing.T) {
 		{"shard", "settings of bucket 1", []schemaField{
 			{"ns", metaBucket[:1]}, {"kind", metaBucket[1:2]}, {"bucket", metaBucket[2:]},
 		}},
+		meta("account 1001 in the catalog", 'c', one("of", 'a'), schemaField{"id", id}),
+		meta("bucket 1001 in the catalog", 'c', one("of", 'b'), schemaField{"id", id}),
+		meta("what a data shard knows of account 1001", 'g', one("of", 'a'), schemaField{"id", id}),
+		meta("what a data shard knows of bucket 1001", 'g', one("of", 'b'), schemaField{"id", id}),
+		meta("next ids of accounts and buckets", 'i'),
+		meta("session", 's', schemaField{"session", session}),
+		meta("outcome of write 42 of the session", 's', schemaField{"session", session}, schemaField{"sequence", index}),
+		meta("time of the state machine", 't'),
+		meta("counters of account 1001", 'u', one("of", 'a'), schemaField{"id", id}),
+		meta("counters of bucket 1001", 'u', one("of", 'b'), schemaField{"id", id}),
+		{"shard", "mark of right counters", []schemaField{{"ns", counted[:1]}, {"kind", counted[1:]}}},
 		{"shard", "log entry 42 (replication)", []schemaField{
 			one("ns", byte(keys.NamespaceRaft)), one("kind", 'l'), {"index", index},
 		}},
