@@ -7,6 +7,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	kvstorev1 "github.com/shieldmaidens/pleiades/api/kvstore/v1"
 	"github.com/shieldmaidens/pleiades/engine"
@@ -41,6 +44,7 @@ func benchmarkPut(b *testing.B, path string, writers int) {
 	value := make([]byte, 128)
 	b.ReportAllocs()
 	b.ResetTimer()
+	began := cpuTime(b)
 	var next atomic.Uint64
 	var wg sync.WaitGroup
 	for range writers {
@@ -62,6 +66,17 @@ func benchmarkPut(b *testing.B, path string, writers int) {
 		})
 	}
 	wg.Wait()
+	b.ReportMetric(float64(cpuTime(b)-began)/float64(b.N), "cpu-ns/op")
+}
+
+// cpuTime is what the process used of the processors, the system's part included.
+func cpuTime(b *testing.B) time.Duration {
+	b.Helper()
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // putter returns what makes a writer, for one path, and what ends it.

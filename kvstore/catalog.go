@@ -113,8 +113,9 @@ func (s *catalogState) bucket(account, name string) (*catalogBucket, *catalogAcc
 
 // catalogBody is the machine of the catalog shard.
 type catalogBody struct {
-	shard  *engine.Shard
-	limits *Options
+	encoder encoder
+	shard   *engine.Shard
+	limits  *Options
 
 	state       catalogState
 	nextAccount uint64
@@ -197,7 +198,7 @@ func (c *catalogBody) flush() error {
 			}
 			continue
 		}
-		err := put(c.batch, c.shard, key, &kvstorev1.StoredAccount{Format: recordFormat, Generation: a.generation, Account: a.account})
+		err := c.encoder.put(c.batch, c.shard, key, &kvstorev1.StoredAccount{Format: recordFormat, Generation: a.generation, Account: a.account})
 		if err != nil {
 			return err
 		}
@@ -211,7 +212,7 @@ func (c *catalogBody) flush() error {
 			}
 			continue
 		}
-		err := put(c.batch, c.shard, key, &kvstorev1.StoredBucket{Format: recordFormat, Generation: b.generation, Bucket: b.bucket})
+		err := c.encoder.put(c.batch, c.shard, key, &kvstorev1.StoredBucket{Format: recordFormat, Generation: b.generation, Bucket: b.bucket})
 		if err != nil {
 			return err
 		}
@@ -219,7 +220,7 @@ func (c *catalogBody) flush() error {
 	if !c.idsDirty {
 		return nil
 	}
-	return put(c.batch, c.shard, metaKey(metaIDs), &kvstorev1.StoredCatalog{
+	return c.encoder.put(c.batch, c.shard, metaKey(metaIDs), &kvstorev1.StoredCatalog{
 		Format: recordFormat, NextAccountId: c.nextAccount, NextBucketId: c.nextBucket,
 	})
 }

@@ -93,7 +93,13 @@ func (a *getAnswer) fill(v *versioning.Value, withData bool) *kvstorev1.GetRespo
 
 // A usage in a message counts from 0.
 func usageMessage(u versioning.Usage) *kvstorev1.Usage {
-	return &kvstorev1.Usage{Keys: uint64(max(0, u.Keys)), Versions: uint64(max(0, u.Versions)), Bytes: uint64(max(0, u.Bytes))}
+	m := new(kvstorev1.Usage)
+	fillUsage(m, u)
+	return m
+}
+
+func fillUsage(m *kvstorev1.Usage, u versioning.Usage) {
+	m.Keys, m.Versions, m.Bytes = uint64(max(0, u.Keys)), uint64(max(0, u.Versions)), uint64(max(0, u.Bytes))
 }
 
 func usageOf(m *kvstorev1.Usage) versioning.Usage {

@@ -21,6 +21,7 @@ type dataBody struct {
 	accounts map[uint64]*accountShare
 	buckets  map[uint64]*bucketShare
 
+	encoder encoder
 	// Of the batch under way.
 	batch   *engine.Batch
 	applier *versioning.Applier
@@ -61,13 +62,16 @@ func (d *dataBody) first(cmd *kvstorev1.Command) bool {
 func (d *dataBody) begin(batch *engine.Batch, cmds []*kvstorev1.Command) error {
 	d.reset()
 	d.batch = batch
-	d.applier = d.store.NewApplier(batch)
 	for _, cmd := range cmds {
 		span := opSpan{from: len(d.ops)}
 		d.ops, span.err = appendOps(d.ops, cmd)
 		span.to = len(d.ops)
 		d.spans = append(d.spans, span)
 	}
+	if d.applier == nil {
+		d.applier = d.store.NewApplier(batch)
+	}
+	d.applier.Reset(batch, len(cmds) == 1 && len(d.ops) == 1)
 	if len(d.ops) > 1 {
 		return d.applier.Prefetch(d.ops)
 	}
@@ -224,7 +228,7 @@ func (d *dataBody) flush() error {
 		if d.buckets[b.id] != b {
 			continue // gone
 		}
-		if err := d.put(appendIDKey(nil, metaUsage, kindBucket, b.id), &kvstorev1.StoredUsage{Format: recordFormat, Usage: usageMessage(b.usage)}); err != nil {
+		if err := d.encoder.putUsage(d.batch, d.shard, kindBucket, b.id, b.usage); err != nil {
 			return err
 		}
 		if b.shareDirty {
@@ -237,7 +241,7 @@ func (d *dataBody) flush() error {
 		if d.accounts[a.id] != a {
 			continue
 		}
-		if err := d.put(appendIDKey(nil, metaUsage, kindAccount, a.id), &kvstorev1.StoredUsage{Format: recordFormat, Usage: usageMessage(a.usage)}); err != nil {
+		if err := d.encoder.putUsage(d.batch, d.shard, kindAccount, a.id, a.usage); err != nil {
 			return err
 		}
 		if a.shareDirty {
@@ -249,7 +253,7 @@ func (d *dataBody) flush() error {
 	return nil
 }
 
-func (d *dataBody) put(key []byte, m message) error { return put(d.batch, d.shard, key, m) }
+func (d *dataBody) put(key []byte, m message) error { return d.encoder.put(d.batch, d.shard, key, m) }
 
 // committed publishes what the batch changed.
 func (d *dataBody) committed() {

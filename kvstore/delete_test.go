@@ -172,3 +172,39 @@ func TestABucketThatIsBeingRemovedTakesNothing(t *testing.T) {
 		t.Errorf("an empty bucket %d: %v, %v", empty, p, err)
 	}
 }
+
+// TestWhatIsGoneDoesNotComeBack: whoever tells the data shard of a bucket and its account when both have been removed since
+// leaves nothing there.
+func TestWhatIsGoneDoesNotComeBack(t *testing.T) {
+	r := newRig(t, nil)
+	ctx := t.Context()
+	if _, err := r.store.CreateAccount(ctx, nobody, &kvstorev1.CreateAccountRequest{Name: "gone"}); err != nil {
+		t.Fatal(err)
+	}
+	b, err := r.store.CreateBucket(ctx, nobody, &kvstorev1.CreateBucketRequest{Account: "gone", Name: "b"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stays := r.bucket("b", nil)
+	both, one := r.store.Stale(b.Id), r.store.Stale(stays)
+	if _, err := r.store.DeleteAccount(ctx, nobody, &kvstorev1.DeleteAccountRequest{Name: "gone"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.store.DeleteBucket(ctx, nobody, &kvstorev1.DeleteBucketRequest{Name: "b"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if account, bucket := both(ctx); account != nil || !errors.Is(bucket, kverr.ErrAccountNotFound) {
+		t.Errorf("account: %v, bucket: %v", account, bucket)
+	}
+	if account, bucket := one(ctx); account != nil || bucket != nil {
+		t.Errorf("account: %v, bucket: %v", account, bucket)
+	}
+	for _, id := range []uint64{b.Id, stays} {
+		if _, err := r.store.Put(ctx, nobody, &kvstorev1.PutRequest{BucketId: id, Key: []byte("k")}); !errors.Is(err, kverr.ErrBucketNotFound) {
+			t.Errorf("a put into bucket %d: %v", id, err)
+		}
+	}
+	if got := metaRows(t, r); got != wantMeta {
+		t.Errorf("records %s, want %s", got, wantMeta)
+	}
+}

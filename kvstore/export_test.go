@@ -19,6 +19,17 @@ func (s *Store) Record(fn func(data bool, cmd *kvstorev1.Command, ts hlc.Timesta
 	s.dataLog.record = func(cmd *kvstorev1.Command, ts hlc.Timestamp) { fn(true, cmd, ts) }
 }
 
+// Stale returns what tells the data shard what the catalog says now of a bucket and its account, for whom it is late.
+func (s *Store) Stale(id uint64) (tell func(context.Context) (account, bucket error)) {
+	b, a, err := s.findBucket("", "", id)
+	return func(ctx context.Context) (error, error) {
+		if err != nil {
+			return err, err
+		}
+		return s.shareAccount(ctx, a), s.shareBucket(ctx, b)
+	}
+}
+
 // NewMachines returns the two machines of an engine, without a store.
 func NewMachines(catalog, data *engine.Shard, clock *hlc.Clock, opts *Options) (c, d *Machine, done func(), err error) {
 	o, err := opts.withDefaults()

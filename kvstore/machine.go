@@ -52,6 +52,7 @@ type Machine struct {
 	loaded   bool
 	time     hlc.Timestamp
 	sessions sessionTable
+	encoder  encoder
 	stats    machineStats
 	// idle: the last Apply changed nothing but the machine's time.
 	idle bool
@@ -165,7 +166,7 @@ func (m *Machine) one(batch *engine.Batch, i int, cmd *kvstorev1.Command, ts hlc
 	if ts.Less(highest) {
 		m.time = highest
 	}
-	if use.id != nil && !done && !r.Fault {
+	if use.keep && !done && !r.Fault {
 		if err := m.sessions.record(batch, m.shard, cmd, use, &r, ts); err != nil {
 			return Result{}, err
 		}
@@ -213,9 +214,7 @@ func (m *Machine) flush(batch *engine.Batch) error {
 		return err
 	}
 	m.idle = batch.Count() == 0
-	return put(batch, m.shard, metaKey(metaMachine), &kvstorev1.StoredMachine{
-		Format: recordFormat, Time: stamp(m.time), SessionFloor: stamp(m.sessions.floor),
-	})
+	return m.encoder.putMachine(batch, m.shard, m.time, m.sessions.floor)
 }
 
 // Committed says that the batch was committed.

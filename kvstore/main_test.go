@@ -30,6 +30,7 @@ type rig struct {
 	dir   string
 	wall  *hlc.Manual
 	opts  *kvstore.Options
+	full  bool // the disk is, from the next opening on
 	eng   *engine.Engine
 	clock *hlc.Clock
 	store *kvstore.Store
@@ -46,7 +47,11 @@ func newRig(tb testing.TB, opts *kvstore.Options) *rig {
 func (r *rig) openEngine() {
 	r.tb.Helper()
 	var err error
-	if r.eng, err = engine.Open(r.dir, smallEngine()); err != nil {
+	opts := smallEngine()
+	if r.full {
+		opts.DiskFullPercent, opts.DiskFullFreeBytes = 1, 1<<60
+	}
+	if r.eng, err = engine.Open(r.dir, opts); err != nil {
 		r.tb.Fatal(err)
 	}
 	if r.clock, err = versioning.NewClock(r.eng, r.wall.Options()); err != nil {

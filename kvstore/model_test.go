@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"os"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -76,11 +78,25 @@ type entry struct {
 // TestModel does random operations on a store and on a plain model: puts with conditions, quotas and sessions, repetitions
 // of sessions' writes, batches, deletions, purges, removal of buckets, reopenings. The answers must agree, and in the end
 // everything that is there. Then the same commands go through fresh machines in groups of other sizes: the shards must be
-// the same byte for byte.
+// the same byte for byte. PLEIADES_KVSTORE_SEEDS says how many sequences (default 2) of PLEIADES_KVSTORE_STEPS operations
+// (default 250) there are; TestModel/seed=N is always the same.
 func TestModel(t *testing.T) {
-	for seed := range uint64(4) {
+	for seed := range uint64(envInt(t, "PLEIADES_KVSTORE_SEEDS", 2)) {
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) { runModel(t, seed) })
 	}
+}
+
+func envInt(tb testing.TB, name string, def int) int {
+	tb.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return def
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		tb.Fatalf("%s is %q, must be a number above 0", name, text)
+	}
+	return n
 }
 
 func runModel(t *testing.T, seed uint64) {
@@ -101,7 +117,7 @@ func runModel(t *testing.T, seed uint64) {
 	first := shardBytes(t, r.eng)
 	session := r.session(maia)
 	sequence := uint64(0)
-	for step := range 500 {
+	for step := range envInt(t, "PLEIADES_KVSTORE_STEPS", 250) {
 		r.wall.Advance(time.Duration(rng.IntN(50)) * time.Millisecond)
 		name := fmt.Sprint("b", rng.IntN(3))
 		if rng.IntN(3) == 0 {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	kvstorev1 "github.com/shieldmaidens/pleiades/api/kvstore/v1"
@@ -44,12 +46,24 @@ func (s *Store) reconcile(ctx context.Context) error {
 			}
 		}
 	}
-	for id := range s.data.accounts { // forgotten by the catalog only after the data; so none, but for old mistakes
-		if c.accounts[id] == nil {
-			if _, err := s.local(ctx, s.dataLog, &kvstorev1.Command{ShareAccount: &kvstorev1.ShareAccount{AccountId: id, Gone: true}}); err != nil &&
-				!errors.Is(err, kverr.ErrNotEmpty) {
-				return err
-			}
+	// What was told to the data shard behind the catalog's back, right before the crash.
+	counted, err := s.data.counted()
+	if err != nil {
+		return err
+	}
+	for _, id := range slices.Collect(maps.Keys(s.data.buckets)) {
+		v, _ := s.data.views.bucketState(id)
+		if c.buckets[id] == nil && !v.deleting && (!counted || v.usage != (versioning.Usage{})) {
+			s.log.Error("kvstore: a bucket has data but the catalog does not know it; it is left as it is", "bucket", id)
+			continue
+		}
+		if err := s.withdrawBucket(ctx, id); err != nil {
+			return err
+		}
+	}
+	for _, id := range slices.Collect(maps.Keys(s.data.accounts)) {
+		if err := s.withdrawAccount(ctx, id); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -64,7 +78,51 @@ func (s *Store) shareAccount(ctx context.Context, a *catalogAccount) error {
 	_, err := s.local(ctx, s.dataLog, &kvstorev1.Command{ShareAccount: &kvstorev1.ShareAccount{
 		AccountId: a.account.Id, Generation: a.generation, MaxKeys: limits.GetMaxKeys(), MaxBytes: limits.GetMaxBytes(), State: a.account.State,
 	}})
+	if err != nil {
+		return err
+	}
+	return s.withdrawAccount(ctx, a.account.Id)
+}
+
+// withdrawAccount takes back what the data shard was told of an account that the catalog has forgotten since: who tells it
+// does not hold the catalog still. Both who tells and who forgets call it afterwards, so that one of them sees the other.
+func (s *Store) withdrawAccount(ctx context.Context, id uint64) error {
+	c := &s.catalog.published
+	c.RLock()
+	there := c.accounts[id] != nil
+	c.RUnlock()
+	if _, known := s.data.views.accountState(id); there || !known {
+		return nil
+	}
+	_, err := s.local(ctx, s.dataLog, &kvstorev1.Command{ShareAccount: &kvstorev1.ShareAccount{AccountId: id, Gone: true}})
+	if errors.Is(err, kverr.ErrNotEmpty) {
+		return nil // the last of its buckets is on its way out, and whose withdrawal comes behind
+	}
 	return err
+}
+
+// withdrawBucket does the same of a bucket, with what was written into it meanwhile.
+func (s *Store) withdrawBucket(ctx context.Context, id uint64) error {
+	c := &s.catalog.published
+	c.RLock()
+	there := c.buckets[id] != nil
+	c.RUnlock()
+	if _, known := s.data.views.bucketState(id); there || !known {
+		return nil
+	}
+	if err := s.seal(ctx, id, false); err != nil {
+		return err
+	}
+	for {
+		step := &kvstorev1.RemoveStep{BucketId: id, Records: uint32(s.opts.RemoveRecords)}
+		res, err := s.local(ctx, s.dataLog, &kvstorev1.Command{Remove: step})
+		if errors.Is(err, kverr.ErrBucketNotFound) {
+			return nil
+		}
+		if err != nil || res.Done {
+			return err
+		}
+	}
 }
 
 // shareBucket tells the data shard what the catalog says of a bucket, unless it knows.
@@ -75,7 +133,10 @@ func (s *Store) shareBucket(ctx context.Context, b *catalogBucket) error {
 	_, err := s.local(ctx, s.dataLog, &kvstorev1.Command{ShareBucket: &kvstorev1.ShareBucket{
 		BucketId: b.bucket.Id, Generation: b.generation, AccountId: b.bucket.AccountId, Settings: b.bucket.Settings,
 	}})
-	return err
+	if err != nil {
+		return err
+	}
+	return s.withdrawBucket(ctx, b.bucket.Id)
 }
 
 // seal ends reading and writing of a bucket. A bucket that the data shard does not know has no data there.
@@ -117,14 +178,14 @@ func (s *Store) recount(ctx context.Context, m *Machine) error {
 		if err != nil {
 			return err
 		}
-		if err := put(batch, shard, appendIDKey(nil, metaUsage, kindBucket, id), &kvstorev1.StoredUsage{Format: recordFormat, Usage: usageMessage(usage)}); err != nil {
+		if err := s.data.encoder.putUsage(batch, shard, kindBucket, id, usage); err != nil {
 			return err
 		}
 		byAccount[b.account] = byAccount[b.account].Add(usage)
 		total = total.Add(usage)
 	}
 	for a, usage := range byAccount {
-		if err := put(batch, shard, appendIDKey(nil, metaUsage, kindAccount, a.id), &kvstorev1.StoredUsage{Format: recordFormat, Usage: usageMessage(usage)}); err != nil {
+		if err := s.data.encoder.putUsage(batch, shard, kindAccount, a.id, usage); err != nil {
 			return err
 		}
 	}

@@ -3,11 +3,14 @@ package kvstore
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
+	kvstorev1 "github.com/shieldmaidens/pleiades/api/kvstore/v1"
 	"github.com/shieldmaidens/pleiades/base"
 	"github.com/shieldmaidens/pleiades/engine"
 	"github.com/shieldmaidens/pleiades/hlc"
 	"github.com/shieldmaidens/pleiades/keys"
+	"github.com/shieldmaidens/pleiades/versioning"
 )
 
 // recordFormat is the format of every record here that this program writes.
@@ -52,18 +55,60 @@ func metaKey(meta byte) []byte { return []byte{byte(keys.NamespaceMeta), meta} }
 
 // message is what generated messages have.
 type message interface {
-	MarshalVT() ([]byte, error)
+	SizeVT() int
+	MarshalToSizedBufferVT(b []byte) (int, error)
 	UnmarshalVT(b []byte) error
 	GetFormat() uint32
 }
 
+// encoder is the memory in which one goroutine encodes records. Messages that each batch has are kept to be filled anew.
+type encoder struct {
+	key, value []byte
+
+	usage   kvstorev1.StoredUsage
+	counts  kvstorev1.Usage
+	machine kvstorev1.StoredMachine
+	time    kvstorev1.Timestamp
+	floor   kvstorev1.Timestamp
+}
+
+// encoderKeep bounds the memory that an encoder keeps.
+const encoderKeep = 64 << 10
+
 // put adds a record to the batch.
-func put(batch *engine.Batch, shard *engine.Shard, key []byte, m message) error {
-	stored, err := m.MarshalVT()
-	if err != nil {
+func (e *encoder) put(batch *engine.Batch, shard *engine.Shard, key []byte, m message) error {
+	if cap(e.value) > encoderKeep {
+		e.value = nil
+	}
+	n := m.SizeVT()
+	e.value = slices.Grow(e.value[:0], n)[:n]
+	if _, err := m.MarshalToSizedBufferVT(e.value); err != nil {
 		return fmt.Errorf("kvstore: encode the record %s: %w", keys.Pretty(key), err)
 	}
-	return batch.Put(shard, key, stored)
+	return batch.Put(shard, key, e.value)
+}
+
+// putUsage adds the counters of an account or bucket.
+func (e *encoder) putUsage(batch *engine.Batch, shard *engine.Shard, kind byte, id uint64, u versioning.Usage) error {
+	fillUsage(&e.counts, u)
+	e.usage.Format, e.usage.Usage = recordFormat, &e.counts
+	e.key = appendIDKey(e.key[:0], metaUsage, kind, id)
+	return e.put(batch, shard, e.key, &e.usage)
+}
+
+// putMachine adds where a machine stands.
+func (e *encoder) putMachine(batch *engine.Batch, shard *engine.Shard, now, floor hlc.Timestamp) error {
+	e.time.WallNanos, e.time.Logical = now.WallNanos, now.Logical
+	e.floor.WallNanos, e.floor.Logical = floor.WallNanos, floor.Logical
+	e.machine.Format, e.machine.Time, e.machine.SessionFloor = recordFormat, &e.time, &e.floor
+	e.key = append(e.key[:0], byte(keys.NamespaceMeta), metaMachine)
+	return e.put(batch, shard, e.key, &e.machine)
+}
+
+// putOutcome adds what came of one write of a session.
+func (e *encoder) putOutcome(batch *engine.Batch, shard *engine.Shard, id SessionID, sequence uint64, o *kvstorev1.StoredOutcome) error {
+	e.key = appendOutcomeKey(e.key[:0], id, sequence)
+	return e.put(batch, shard, e.key, o)
 }
 
 // parse decodes a record strictly. Errors: ErrRecord, ErrRecordFormat.

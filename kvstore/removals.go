@@ -155,8 +155,10 @@ func (r *removals) all(j *removal) error {
 	if _, err := s.local(r.ctx, s.dataLog, &kvstorev1.Command{ShareAccount: share}); err != nil {
 		return err
 	}
-	_, err := s.local(r.ctx, s.catalogLog, &kvstorev1.Command{Forget: &kvstorev1.Forget{AccountId: j.id.account}})
-	return err
+	if _, err := s.local(r.ctx, s.catalogLog, &kvstorev1.Command{Forget: &kvstorev1.Forget{AccountId: j.id.account}}); err != nil {
+		return err
+	}
+	return s.withdrawAccount(r.ctx, j.id.account)
 }
 
 // bucket removes a bucket step by step: its data, the space, what the catalog knows of it.
@@ -191,8 +193,10 @@ func (r *removals) bucket(j *removal, id uint64) error {
 	if err := s.data.shard.Compact(r.ctx, bounds.Lower, bounds.Upper); err != nil {
 		return err
 	}
-	_, err := s.local(r.ctx, s.catalogLog, &kvstorev1.Command{Forget: &kvstorev1.Forget{BucketId: id}})
-	return err
+	if _, err := s.local(r.ctx, s.catalogLog, &kvstorev1.Command{Forget: &kvstorev1.Forget{BucketId: id}}); err != nil {
+		return err
+	}
+	return s.withdrawBucket(r.ctx, id)
 }
 
 // update changes the progress and tells those who follow it.

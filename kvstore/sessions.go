@@ -41,7 +41,8 @@ type sessionTable struct {
 	// floor: an unknown session that was born before has expired.
 	floor hlc.Timestamp
 	// fresh are the rows whose outcome is in memory.
-	fresh []freshRow
+	fresh   []freshRow
+	encoder encoder
 }
 
 // freshRow is one outcome that is not committed.
@@ -52,7 +53,9 @@ type freshRow struct {
 
 // sessionUse is the session of one command.
 type sessionUse struct {
-	id *SessionID // nil: the command has none
+	id SessionID
+	// keep: the command has a session, and its outcome is to be kept.
+	keep bool
 	// session is nil when the command is the first of its session here.
 	session *session
 }
@@ -133,11 +136,11 @@ func (t *sessionTable) find(shard *engine.Shard, cmd *kvstorev1.Command, ts hlc.
 	if len(cmd.Session.Id) != SessionIDBytes {
 		return refuse(fmt.Errorf("%w: a session id of %d bytes", kverr.ErrBadRequest, len(cmd.Session.Id)))
 	}
-	id, seq, low := SessionID(cmd.Session.Id), cmd.Session.Sequence, cmd.Session.LowWater
+	use.id, use.keep = SessionID(cmd.Session.Id), true
+	id, seq, low := use.id, cmd.Session.Sequence, cmd.Session.LowWater
 	if seq == 0 || low > seq {
 		return refuse(fmt.Errorf("%w: sequence %d, low water %d", kverr.ErrSequence, seq, low))
 	}
-	use.id = &id
 	s := t.byID[id]
 	if s == nil {
 		born, err := id.born()
@@ -214,6 +217,12 @@ func (s *session) above(low uint64) (n int) {
 	return n
 }
 
+// storedOutcome is the memory of one outcome.
+type storedOutcome struct {
+	outcome kvstorev1.StoredOutcome
+	time    kvstorev1.Timestamp
+}
+
 // record keeps the outcome of a command, and forgets those below its low-water mark.
 func (t *sessionTable) record(batch *engine.Batch, shard *engine.Shard, cmd *kvstorev1.Command, use sessionUse, r *Result, ts hlc.Timestamp) error {
 	if r.Err != nil && kverr.NumberOf(r.Err) == 0 {
@@ -222,19 +231,20 @@ func (t *sessionTable) record(batch *engine.Batch, shard *engine.Shard, cmd *kvs
 	s := use.session
 	if s == nil {
 		var err error
-		if s, err = t.create(batch, shard, *use.id, callerOf(cmd.Caller), ts); err != nil {
+		if s, err = t.create(batch, shard, use.id, callerOf(cmd.Caller), ts); err != nil {
 			return err
 		}
 	}
 	seq, low := cmd.Session.Sequence, max(s.lowWater, cmd.Session.LowWater)
-	outcome := &kvstorev1.StoredOutcome{
-		Format: recordFormat, Fingerprint: cmd.Fingerprint, LowWater: low, Time: stamp(ts),
-		Write: r.Write, Writes: r.Writes, Account: r.Account, Bucket: r.Bucket,
-	}
+	o := new(storedOutcome)
+	outcome := &o.outcome
+	o.time.WallNanos, o.time.Logical = ts.WallNanos, ts.Logical
+	outcome.Format, outcome.Fingerprint, outcome.LowWater, outcome.Time = recordFormat, cmd.Fingerprint, low, &o.time
+	outcome.Write, outcome.Writes, outcome.Account, outcome.Bucket = r.Write, r.Writes, r.Account, r.Bucket
 	if r.Err != nil {
 		outcome.ErrorNumber, outcome.ErrorText = kverr.NumberOf(r.Err), cutText(r.Err.Error())
 	}
-	if err := put(batch, shard, appendOutcomeKey(nil, s.id, seq), outcome); err != nil {
+	if err := t.encoder.putOutcome(batch, shard, s.id, seq, outcome); err != nil {
 		return err
 	}
 	if low > s.lowWater {
@@ -256,7 +266,8 @@ func (t *sessionTable) forget(batch *engine.Batch, shard *engine.Shard, s *sessi
 		if seq >= low {
 			continue
 		}
-		if err := batch.Delete(shard, appendOutcomeKey(nil, s.id, seq)); err != nil {
+		t.encoder.key = appendOutcomeKey(t.encoder.key[:0], s.id, seq)
+		if err := batch.Delete(shard, t.encoder.key); err != nil {
 			return err
 		}
 		delete(s.rows, seq)
@@ -268,7 +279,7 @@ func (t *sessionTable) forget(batch *engine.Batch, shard *engine.Shard, s *sessi
 func (t *sessionTable) create(batch *engine.Batch, shard *engine.Shard, id SessionID, caller Caller, ts hlc.Timestamp) (*session, error) {
 	caller.Name = strings.Clone(caller.Name)
 	s := &session{id: id, caller: caller, used: ts, rows: map[uint64]*kvstorev1.StoredOutcome{}}
-	err := put(batch, shard, appendSessionKey(nil, id), &kvstorev1.StoredSession{
+	err := t.encoder.put(batch, shard, appendSessionKey(nil, id), &kvstorev1.StoredSession{
 		Format: recordFormat, Caller: caller.message(), Opened: stamp(ts),
 	})
 	if err != nil {
@@ -283,7 +294,8 @@ func (t *sessionTable) create(batch *engine.Batch, shard *engine.Shard, id Sessi
 // remove deletes a session with its rows. Whatever comes under its id from now on was born below the floor.
 func (t *sessionTable) remove(batch *engine.Batch, shard *engine.Shard, s *session) error {
 	for seq := range s.rows {
-		if err := batch.Delete(shard, appendOutcomeKey(nil, s.id, seq)); err != nil {
+		t.encoder.key = appendOutcomeKey(t.encoder.key[:0], s.id, seq)
+		if err := batch.Delete(shard, t.encoder.key); err != nil {
 			return err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	kvstorev1 "github.com/shieldmaidens/pleiades/api/kvstore/v1"
@@ -31,13 +32,21 @@ func command(cmd *kvstorev1.Command, caller Caller, session *kvstorev1.Session) 
 	return cmd, nil
 }
 
-// write proposes a command of one operation. r and what it points to are not kept.
-func (s *Store) write(ctx context.Context, caller Caller, session *kvstorev1.Session, cmd *kvstorev1.Command) (*kvstorev1.WriteResponse, error) {
+// commands keeps the memory of commands: a log is done with one when Propose returns.
+var commands = sync.Pool{New: func() any { return new(kvstorev1.Command) }}
+
+// write proposes the command of one operation that fill makes of an empty one.
+func (s *Store) write(ctx context.Context, caller Caller, session *kvstorev1.Session, fill func(cmd *kvstorev1.Command)) (*kvstorev1.WriteResponse, error) {
 	if err := s.checkOpen(ctx); err != nil {
 		return nil, err
 	}
-	cmd, err := command(cmd, caller, session)
-	if err != nil {
+	cmd := commands.Get().(*kvstorev1.Command)
+	defer func() {
+		cmd.Reset()
+		commands.Put(cmd)
+	}()
+	fill(cmd)
+	if _, err := command(cmd, caller, session); err != nil {
 		return nil, err
 	}
 	r, err := s.propose(ctx, s.dataLog, cmd)
@@ -62,7 +71,7 @@ func (s *Store) Put(ctx context.Context, caller Caller, r *kvstorev1.PutRequest)
 	if len(r.GetValue()) > versioning.MaxValueBytes {
 		return nil, fmt.Errorf("%w: %d bytes, the limit is %d", kverr.ErrValueTooLarge, len(r.GetValue()), versioning.MaxValueBytes)
 	}
-	return s.write(ctx, caller, r.GetSession(), &kvstorev1.Command{Put: r})
+	return s.write(ctx, caller, r.GetSession(), func(cmd *kvstorev1.Command) { cmd.Put = r })
 }
 
 // Delete writes a tombstone as the latest version of a key. Error ErrNotFound: the key has no value; else as for Put.
@@ -70,7 +79,7 @@ func (s *Store) Delete(ctx context.Context, caller Caller, r *kvstorev1.DeleteRe
 	if err := checkKey(r.GetKey()); err != nil {
 		return nil, err
 	}
-	return s.write(ctx, caller, r.GetSession(), &kvstorev1.Command{Delete: r})
+	return s.write(ctx, caller, r.GetSession(), func(cmd *kvstorev1.Command) { cmd.Delete = r })
 }
 
 // Purge removes a key with its history. Error ErrNotFound: there is no such key, not even a deleted one; else as for Put.
@@ -78,7 +87,7 @@ func (s *Store) Purge(ctx context.Context, caller Caller, r *kvstorev1.PurgeRequ
 	if err := checkKey(r.GetKey()); err != nil {
 		return nil, err
 	}
-	return s.write(ctx, caller, r.GetSession(), &kvstorev1.Command{Purge: r})
+	return s.write(ctx, caller, r.GetSession(), func(cmd *kvstorev1.Command) { cmd.Purge = r })
 }
 
 // SetVacuumable permits or forbids vacuum to take old versions of a key. Errors as for Purge.
@@ -86,7 +95,7 @@ func (s *Store) SetVacuumable(ctx context.Context, caller Caller, r *kvstorev1.S
 	if err := checkKey(r.GetKey()); err != nil {
 		return nil, err
 	}
-	return s.write(ctx, caller, r.GetSession(), &kvstorev1.Command{SetVacuumable: r})
+	return s.write(ctx, caller, r.GetSession(), func(cmd *kvstorev1.Command) { cmd.SetVacuumable = r })
 }
 
 // checkKey refuses impossible keys before they wait for others.
