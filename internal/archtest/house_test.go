@@ -62,7 +62,7 @@ var houseRules = map[string]rules{
 	"kvstore/kvwire": {own: []string{"base", "keys", "hlc", "kverr", "api/...", "net/pwp/wire"}, modules: []string{protobuf}},
 	"node": {
 		own: []string{
-			"base", "keys", "hlc", "engine", "versioning", "api/...", "kvstore/...", "system", "net/...", "client", "client/contexts",
+			"base", "keys", "hlc", "kverr", "engine", "versioning", "api/...", "kvstore/...", "system", "net/...", "client", "client/contexts",
 		},
 		modules: []string{xsys, prom},
 	},
@@ -71,6 +71,7 @@ var houseRules = map[string]rules{
 			"base", "keys", "hlc", "kverr", "api/...", "kvstore", "kvstore/kvwire", "net/certs", "net/pwp", "net/pwp/wire",
 			"net/pwp/pwptest", "engine", "versioning", "internal/nodetest",
 		},
+		modules: []string{protobuf, xsync},
 	},
 	"client": {
 		own: []string{
