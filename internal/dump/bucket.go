@@ -2,8 +2,12 @@ package dump
 
 import (
 	"context"
+	"errors"
 	"io"
+	"iter"
 
+	"github.com/shieldmaidens/pleiades/hlc"
+	"github.com/shieldmaidens/pleiades/keys"
 	"github.com/shieldmaidens/pleiades/versioning"
 )
 
@@ -15,9 +19,29 @@ type BucketOptions struct {
 	Progress func(keys uint64)
 }
 
-// WriteBucket writes every version of every key of a bucket to w, and returns how many keys and versions that were.
-// Nobody else may write to the bucket meanwhile: keys are read one by one. An error leaves a dump without its end.
+// Source is a bucket as a dump reads it: *versioning.Bucket, or one at a node.
+type Source interface {
+	ID() keys.BucketID
+	Settings(ctx context.Context) (versioning.Settings, error)
+	Scan(ctx context.Context, opts *versioning.ScanOptions) iter.Seq2[versioning.Entry, error]
+	// History yields versions of one instant, which are the caller's.
+	History(ctx context.Context, key []byte, opts *versioning.HistoryOptions) iter.Seq2[versioning.Value, error]
+}
+
+// WriteBucket is Write of a bucket of this process, by the time of its store.
 func WriteBucket(ctx context.Context, w io.Writer, bucket *versioning.Bucket, opts *BucketOptions) (keys, versions uint64, err error) {
+	now, err := bucket.Store().Clock().Now()
+	if err != nil {
+		return 0, 0, err
+	}
+	return Write(ctx, w, bucket, now, opts)
+}
+
+// Write writes every version of every key of a bucket to w, and returns how many keys and versions that were; created is what
+// the header says. Keys are read one by one, each at an instant of its own: a key that is written meanwhile is in the dump
+// as it was before or behind the write, and so are keys that were written together, each by itself. An error leaves a dump
+// without its end.
+func Write(ctx context.Context, w io.Writer, bucket Source, created hlc.Timestamp, opts *BucketOptions) (keys, versions uint64, err error) {
 	if opts == nil {
 		opts = &BucketOptions{}
 	}
@@ -25,12 +49,8 @@ func WriteBucket(ctx context.Context, w io.Writer, bucket *versioning.Bucket, op
 	if err != nil {
 		return 0, 0, err
 	}
-	now, err := bucket.Store().Clock().Now()
-	if err != nil {
-		return 0, 0, err
-	}
 	dw, err := NewWriter(w, Header{
-		Created: now, Bucket: uint64(bucket.ID()), MaxVersions: settings.MaxVersions, Rollover: uint8(settings.Rollover),
+		Created: created, Bucket: uint64(bucket.ID()), MaxVersions: settings.MaxVersions, Rollover: uint8(settings.Rollover),
 	})
 	if err != nil {
 		return 0, 0, err
@@ -54,19 +74,28 @@ func WriteBucket(ctx context.Context, w io.Writer, bucket *versioning.Bucket, op
 	return keys, versions, nil
 }
 
-// writeKey writes the versions of one key, oldest first.
-func writeKey(ctx context.Context, dw *Writer, bucket *versioning.Bucket, e versioning.Entry) error {
+// writeKey writes the versions of one key, oldest first. The latest is known by nothing following it: the descriptor of the
+// scan may be older than the history.
+func writeKey(ctx context.Context, dw *Writer, bucket Source, e versioning.Entry) error {
+	var held *Version
 	for v, err := range bucket.History(ctx, e.Key, &versioning.HistoryOptions{OldestFirst: true, Values: true}) {
+		if held == nil && errors.Is(err, versioning.ErrNotFound) {
+			return nil // purged since it was found
+		}
+		if err == nil && held != nil {
+			err = dw.Write(held)
+		}
 		if err != nil {
 			return err
 		}
-		err := dw.Write(&Version{
+		held = &Version{
 			Key: e.Key, Value: v.Data, Number: v.Version, Timestamp: v.Timestamp, ExpireAt: v.ExpireAt,
-			Tombstone: v.Tombstone, Latest: v.Version == e.Descriptor.Versions, Vacuumable: e.Descriptor.Vacuumable,
-		})
-		if err != nil {
-			return err
+			Tombstone: v.Tombstone, Vacuumable: e.Descriptor.Vacuumable,
 		}
 	}
-	return nil
+	if held == nil {
+		return nil
+	}
+	held.Latest = true
+	return dw.Write(held)
 }

@@ -1,5 +1,5 @@
 // Package dump is the format of "kv dump": every version of every key of a bucket, as one stream. WriteBucket makes one of a
-// bucket, a Restorer puts one into a bucket.
+// bucket, Write of one at a node too, and a Restorer puts one into a bucket.
 //
 // All integers are big-endian; crc is CRC-32C.
 //

@@ -53,6 +53,9 @@ type App struct {
 // Run runs one command line, without the program's name, and returns the exit code. ctx is cancelled by
 // an interruption.
 func (a *App) Run(ctx context.Context, args []string) exit.Code {
+	if _, ok := a.Err.Writer.(*lockedWriter); !ok {
+		a.Err.Writer = &lockedWriter{w: a.Err.Writer}
+	}
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(a.In)

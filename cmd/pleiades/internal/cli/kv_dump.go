@@ -15,6 +15,7 @@ import (
 	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/bytearg"
 	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/exit"
 	"github.com/shieldmaidens/pleiades/cmd/pleiades/internal/output"
+	"github.com/shieldmaidens/pleiades/hlc"
 	"github.com/shieldmaidens/pleiades/internal/dump"
 )
 
@@ -27,7 +28,9 @@ func (a *App) kvDump() *cobra.Command {
 		Long: `Write every version of every key, with timestamps, expiries and deletions, in a checksummed format that kv load reads
 back. A file is written under another name first and renamed when it is complete; one that exists is kept, except
 with --force. What a dump does not hold: of a key whose first version is gone, when it was created; how many bytes were
-written to a key in all; and a revision that is above the latest version's time, which kv mark makes.`,
+written to a key in all; and a revision that is above the latest version's time, which kv mark makes.
+At a node others may write meanwhile: each key is dumped as it is at one instant, and different keys at different ones. kv load
+puts a dump into a directory.`,
 		Example: lines(
 			"pleiades kv dump backup.dump",
 			"pleiades kv dump - | zstd > backup.dump.zst",
@@ -39,7 +42,7 @@ written to a key in all; and a revision that is above the latest version's time,
 			if err != nil {
 				return err
 			}
-			return a.withVersions(ctx, read, func(s *session) error { return a.dump(ctx, s, args[0], p, force) })
+			return a.withStore(ctx, read, func(s *session) error { return a.dump(ctx, s, args[0], p, force) })
 		}),
 	}
 	cmd.Flags().StringVar(&prefix, "prefix", "", "only keys that begin with these bytes")
@@ -111,7 +114,13 @@ func syncDir(dir string) error {
 func (a *App) writeDump(ctx context.Context, s *session, w io.Writer, prefix []byte) (nkeys, versions uint64, err error) {
 	bar := a.bar("dumping", 0, "keys")
 	defer bar.Clear()
-	return dump.WriteBucket(ctx, w, s.versions, &dump.BucketOptions{
-		Prefix: prefix, Progress: func(keys uint64) { bar.Set(int64(keys), "") },
-	})
+	opts := &dump.BucketOptions{Prefix: prefix, Progress: func(keys uint64) { bar.Set(int64(keys), "") }}
+	if !s.atNode() {
+		return dump.WriteBucket(ctx, w, s.versions, opts)
+	}
+	node, err := s.client.System().Node(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	return dump.Write(ctx, w, s.bucket, hlc.Timestamp{WallNanos: int64(node.ClockUnixNanos)}, opts)
 }

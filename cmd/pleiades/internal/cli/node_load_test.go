@@ -125,7 +125,7 @@ func TestDirectoryOrNode(t *testing.T) {
 		t.Errorf("no certificates: exit %d, %s", r.code, r.err)
 	}
 	n.Stop()
-	if r := w.run("kv", "get", "k", "--timeout", "2s"); r.code != exit.Unavailable {
+	if r := w.run("kv", "get", "k", "--timeout", "2s"); r.code != exit.Unavailable || !strings.Contains(r.err, "waiting for "+n.Addr()) {
 		t.Errorf("a node that is down: exit %d, %s", r.code, r.err)
 	}
 }

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"bytes"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -84,4 +86,42 @@ func TestTheSameStoriesAtANode(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDumpAtANode dumps a bucket at a node, loads that into a directory and dumps the directory: the dumps differ in the time
+// of their headers only.
+func TestDumpAtANode(t *testing.T) {
+	w := nodeWorld(t)
+	w.must("bucket", "set", "default", "--max-versions", "4")
+	for i := range 9 {
+		w.must("kv", "put", "a", strings.Repeat("x", i*1000))
+	}
+	w.must("kv", "put", "gone", "v")
+	w.must("kv", "del", "gone", "--yes")
+	w.must("kv", "put", "marked", "v", "--vacuumable")
+	w.must("kv", "put", "short", "v", "--ttl", "1h")
+	there, here := filepath.Join(w.dir, "there.dump"), filepath.Join(w.dir, "here.dump")
+	if out := w.must("kv", "dump", there); !strings.Contains(out, "dumped 4 keys, 8 versions") {
+		t.Errorf("dump at a node: %s", out)
+	}
+	if out := w.must("vacuum", "plan", "--all-keys", "--keep-newest", "1"); !strings.Contains(out, "4 versions") {
+		t.Errorf("plan at a node: %s", out)
+	}
+	dir := filepath.Join(w.dir, "copy")
+	w.must("--dir", dir, "kv", "load", there)
+	w.must("--dir", dir, "kv", "dump", here)
+	one, two := readFile(t, there), readFile(t, here)
+	if len(one) < 26_000 || !bytes.Equal(one[:dumpTime], two[:dumpTime]) || !bytes.Equal(one[dumpSettings:dumpHead], two[dumpSettings:dumpHead]) ||
+		!bytes.Equal(one[dumpHead+4:], two[dumpHead+4:]) {
+		t.Errorf("the dumps differ: %d and %d bytes", len(one), len(two))
+	}
+}
+
+func readFile(t *testing.T, path string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/shieldmaidens/pleiades/base"
@@ -19,8 +20,9 @@ import (
 	"github.com/shieldmaidens/pleiades/versioning"
 )
 
-// commandRetry is how long one command tries to get through to a node that does not answer any more.
-const commandRetry = 5 * time.Second
+// commandRetry is how long one command tries to get through to a node that does not answer any more, without --timeout: as
+// long as a node takes to stop and to start again.
+const commandRetry = 30 * time.Second
 
 // withClient connects to the node of the settings.
 func (a *App) withClient(ctx context.Context, opts client.Options, fn func(*client.Client) error) (err error) {
@@ -38,13 +40,20 @@ func (a *App) withClient(ctx context.Context, opts client.Options, fn func(*clie
 	defer func() { err = errors.Join(err, source.Close()) }()
 	opts.Certs, opts.Logger = source, a.logger()
 	if opts.RetryFor == 0 {
-		opts.RetryFor = commandRetry
+		opts.RetryFor = max(commandRetry, a.timeout())
 	}
-	c, err := client.Open(ctx, strings.Split(a.text("addr"), ","), &opts)
+	var open atomic.Pointer[client.Client]
+	stop := a.sayWhatIsWaitedFor(ctx, &open)
+	defer stop()
+	c, err := a.openClient(ctx, strings.Split(a.text("addr"), ","), &opts)
 	if err != nil {
 		return a.lateError(nodeError(err))
 	}
-	defer func() { err = errors.Join(err, c.Close()) }()
+	open.Store(c)
+	defer func() {
+		stop() // what is waited for from here on is the end
+		err = errors.Join(err, c.Close())
+	}()
 	return a.lateError(nodeError(fn(c)))
 }
 
@@ -114,16 +123,6 @@ func (a *App) bucketName(name string) string {
 		return account + "/" + name
 	}
 	return name
-}
-
-// withVersions opens a directory, for commands that a node does not do.
-func (a *App) withVersions(ctx context.Context, mode access, fn func(*session) error) error {
-	if node, err := a.node(); err != nil {
-		return err
-	} else if node {
-		return a.directoryOnly()
-	}
-	return a.withDirectory(ctx, mode, fn)
 }
 
 // remoteBucket is a bucket at a node, with the types of an embedded one.

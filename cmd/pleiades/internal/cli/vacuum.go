@@ -112,7 +112,8 @@ func (a *App) vacuumPlan() *cobra.Command {
 		Use:   "plan",
 		Short: "List what vacuum run would remove, key by key",
 		Long: `List what vacuum run with the same flags would remove: the key, how many versions go, the lowest number that stays (none
-when the key goes as a whole), bytes, and the reason. Nothing is changed. vacuum run --dry-run prints only the sums.`,
+when the key goes as a whole), bytes, and the reason. Nothing is changed. vacuum run --dry-run prints only the sums, and
+so does this at a node.`,
 		Example: lines("pleiades vacuum plan", "pleiades vacuum plan --all-keys --keep-newest 10", "pleiades vacuum plan --deleted --older-than 30d -o json"),
 		Args:    cobra.NoArgs,
 	}
@@ -122,7 +123,13 @@ when the key goes as a whole), bytes, and the reason. Nothing is changed. vacuum
 		if err != nil {
 			return err
 		}
-		return a.withVersions(ctx, read, func(s *session) error { return a.planVacuum(ctx, s, f.policy(), opt) })
+		return a.withStore(ctx, read, func(s *session) error {
+			if s.atNode() {
+				f.dryRun = true
+				return a.runVacuumAtNode(ctx, s, &f, opt)
+			}
+			return a.planVacuum(ctx, s, f.policy(), opt)
+		})
 	})
 	return cmd
 }
