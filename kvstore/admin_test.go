@@ -213,3 +213,13 @@ func TestVacuumThroughTheLog(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestTheHighestLimitIsNone: a limit above what the counters can count refuses nothing.
+func TestTheHighestLimitIsNone(t *testing.T) {
+	r := newRig(t, nil)
+	limits := &kvstorev1.AccountLimits{MaxKeys: 1<<64 - 1, MaxBytes: 1 << 63}
+	if _, err := r.store.UpdateAccount(t.Context(), nobody, &kvstorev1.UpdateAccountRequest{Limits: limits}); err != nil {
+		t.Fatal(err)
+	}
+	r.put(0, "k", "v")
+}

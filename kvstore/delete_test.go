@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	kvstorev1 "github.com/shieldmaidens/pleiades/api/kvstore/v1"
 	"github.com/shieldmaidens/pleiades/engine"
@@ -206,5 +208,36 @@ func TestWhatIsGoneDoesNotComeBack(t *testing.T) {
 	}
 	if got := metaRows(t, r); got != wantMeta {
 		t.Errorf("records %s, want %s", got, wantMeta)
+	}
+}
+
+// TestCreationsRaceWithRemovals: buckets that are made while they, or their account, are removed leave nothing behind in
+// the data shard, and every removal comes to its end.
+func TestCreationsRaceWithRemovals(t *testing.T) {
+	r := newRig(t, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for round := range 40 {
+		if _, err := r.store.CreateAccount(ctx, nobody, &kvstorev1.CreateAccountRequest{Name: "a"}); err != nil {
+			t.Fatal(round, err)
+		}
+		var racing sync.WaitGroup
+		for i := range 4 {
+			name := string(rune('a' + i))
+			racing.Go(func() {
+				_, _ = r.store.CreateBucket(ctx, nobody, &kvstorev1.CreateBucketRequest{Account: "a", Name: name})
+			})
+			racing.Go(func() {
+				_, _ = r.store.DeleteBucket(ctx, nobody, &kvstorev1.DeleteBucketRequest{Account: "a", Name: name}, nil)
+			})
+		}
+		_, err := r.store.DeleteAccount(ctx, nobody, &kvstorev1.DeleteAccountRequest{Name: "a"}, nil)
+		racing.Wait()
+		if err != nil {
+			t.Fatal(round, err)
+		}
+	}
+	if buckets, accounts := r.store.Shares(); buckets != 1 || accounts != 1 {
+		t.Errorf("the data shard knows %d buckets and %d accounts", buckets, accounts)
 	}
 }

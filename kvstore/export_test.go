@@ -87,3 +87,10 @@ func LoadRecord(key, value []byte) error {
 	}
 	return nil
 }
+
+// Shares returns how many buckets and accounts the data shard knows.
+func (s *Store) Shares() (buckets, accounts int) {
+	s.data.views.mu.RLock()
+	defer s.data.views.mu.RUnlock()
+	return len(s.data.views.buckets), len(s.data.views.accounts)
+}

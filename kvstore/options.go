@@ -19,7 +19,7 @@ type Options struct {
 	// Defaults 10,000 and 32 MiB, at most 100,000 and 48 MiB.
 	MaxBatchOperations int
 	MaxBatchBytes      int
-	// MaxSessions bounds the sessions of a shard, MaxSessionRows the writes of one session whose answers are kept. Defaults
+	// MaxSessions bounds the sessions of a shard, of which one caller has at most a quarter; MaxSessionRows the writes of one session whose answers are kept. Defaults
 	// 16,384 and 1,024.
 	MaxSessions    int
 	MaxSessionRows int

@@ -164,6 +164,10 @@ func (r *removals) all(j *removal) error {
 // bucket removes a bucket step by step: its data, the space, what the catalog knows of it.
 func (r *removals) bucket(j *removal, id uint64) error {
 	s := r.store
+	// Again: who made the bucket may have told the data shard of it after it was sealed there in vain.
+	if err := s.seal(r.ctx, id, false); err != nil {
+		return err
+	}
 	pressure := vacuum.EnginePressure(s.eng)
 	var before versioning.Usage // of this bucket, in the progress already
 	for {

@@ -52,10 +52,10 @@ func (b *bucketShare) record() *kvstorev1.StoredBucketShare {
 
 // over returns ErrQuota if a change by delta leads beyond a limit. What lowers usage is never over.
 func over(what string, id, maxKeys, maxBytes uint64, now, delta versioning.Usage) error {
-	if maxKeys > 0 && delta.Keys > 0 && now.Keys > int64(maxKeys) {
+	if maxKeys > 0 && delta.Keys > 0 && now.Keys > 0 && uint64(now.Keys) > maxKeys {
 		return fmt.Errorf("%w: %s %d would hold %d keys, its limit is %d", kverr.ErrQuota, what, id, now.Keys, maxKeys)
 	}
-	if maxBytes > 0 && delta.Bytes > 0 && now.Bytes > int64(maxBytes) {
+	if maxBytes > 0 && delta.Bytes > 0 && now.Bytes > 0 && uint64(now.Bytes) > maxBytes {
 		return fmt.Errorf("%w: %s %d would hold %d bytes, its limit is %d", kverr.ErrQuota, what, id, now.Bytes, maxBytes)
 	}
 	return nil
