@@ -67,7 +67,7 @@ func TestSiegeScansUnread(t *testing.T) {
 	for range 16 {
 		s.raw(c, wire.ServiceKVStore, requests(t, kvwire.Scan, 256, &kvstorev1.ScanRequest{Values: true}))
 	}
-	until(t, "the scans are there", func() bool { return s.inFlight() >= 40 && s.inFlight() <= 256 && s.queued() > 1<<20 })
+	until(t, "the scans are there", func() bool { return s.inFlight() >= 40 && s.inFlight() <= 256 && s.queued() > 64<<10 })
 	s.over("scans that nobody reads")
 }
 

@@ -31,6 +31,7 @@ type siege struct {
 	idle  int64
 
 	watch struct {
+		once    sync.Once
 		stop    chan struct{}
 		ended   sync.WaitGroup
 		peak    int64
@@ -109,6 +110,9 @@ func message(t testing.TB, typ wire.MessageType, id wire.RequestID, m interface{
 	return wire.AppendMessage(nil, typ, wire.Envelope{ID: id}, body)
 }
 
+// playTime is how long a pair may take to end once its client has ended.
+const playTime = 15 * time.Second
+
 // play sends b on a pair of its own, ends it, and returns all that the node says, with the error that ended it.
 func (s *siege) play(c *endpoint.Conn, b []byte) ([]byte, error) {
 	s.t.Helper()
@@ -128,6 +132,8 @@ func (s *siege) play(c *endpoint.Conn, b []byte) ([]byte, error) {
 		s.t.Fatal(err)
 	}
 	_ = back.CloseWrite()
+	stuck := time.AfterFunc(playTime, func() { _ = c.CloseWithError(wire.CloseInternal, "it does not end") })
+	defer stuck.Stop()
 	said, err := io.ReadAll(back)
 	<-sent
 	return said, err
@@ -141,6 +147,7 @@ func (s *siege) begin() {
 	s.bystand(bucket, 0)
 	s.idle = memory(true)
 	s.watch.stop = make(chan struct{})
+	s.t.Cleanup(s.unwatch)
 	s.watch.ended.Go(func() {
 		for i := 1; ; i++ {
 			select {
@@ -173,11 +180,15 @@ func (s *siege) bystand(b *client.Bucket, i int) {
 	s.watch.slowest = max(s.watch.slowest, time.Since(from))
 }
 
+func (s *siege) unwatch() {
+	s.watch.once.Do(func() { close(s.watch.stop) })
+	s.watch.ended.Wait()
+}
+
 // over ends the watch and judges it.
 func (s *siege) over(attack string) {
 	s.t.Helper()
-	close(s.watch.stop)
-	s.watch.ended.Wait()
+	s.unwatch()
 	left := memory(true) - s.idle
 	s.t.Logf("%s: at most %d MiB above idle, %d MiB in the end; %d calls of a bystander, the slowest %v", attack,
 		s.watch.peak>>20, left>>20, s.watch.calls, s.watch.slowest.Round(time.Millisecond))
