@@ -189,14 +189,15 @@ func TestIngestBesideAWriter(t *testing.T) {
 		go func() {
 			<-begin
 			b := e.NewBatch()
-			defer b.Close()
 			err := b.Put(s, contested, []byte("writer"))
 			for range 300 * (round % 30) { // at all moments of an ingest
 				if _, gerr := s.Has(contested, nil); gerr != nil {
 					err = gerr
 				}
 			}
-			done <- errors.Join(err, e.Commit(ctx, b, NoSync))
+			err = errors.Join(err, e.Commit(ctx, b, NoSync))
+			b.Close() // before the answer, behind which the test may end
+			done <- err
 		}()
 		close(begin)
 		err := s.Ingest(ctx, []string{table.Path}, nil)

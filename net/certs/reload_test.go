@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -284,24 +285,25 @@ func TestWatch(t *testing.T) {
 		dir := made(t, "demo")
 		s := must[*Source](t)(Open(dir, NodeLeaf, nil))
 		ctx, cancel := context.WithCancel(t.Context())
-		var changes, failures int
+		var changes, failures atomic.Int32
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
 			s.Watch(ctx, time.Second, func(_ bool, err error) {
 				if err != nil {
-					failures++
+					failures.Add(1)
 					return
 				}
-				changes++
+				changes.Add(1)
 			})
 		}()
-		expect := func(wantChanges, wantFailures int) {
+		expect := func(wantChanges, wantFailures int32) {
 			t.Helper()
 			time.Sleep(3 * time.Second)
 			synctest.Wait()
-			if changes != wantChanges || failures < wantFailures || wantFailures == 0 && failures != 0 {
-				t.Fatalf("%d changes, %d failures; want %d, %d", changes, failures, wantChanges, wantFailures)
+			c, f := changes.Load(), failures.Load()
+			if c != wantChanges || f < wantFailures || wantFailures == 0 && f != 0 {
+				t.Fatalf("%d changes, %d failures; want %d, %d", c, f, wantChanges, wantFailures)
 			}
 		}
 		expect(0, 0)
