@@ -68,7 +68,7 @@ func crashChild(dir string) {
 // batch is there in half, every invariant holds, and revisions grow over the restarts.
 func TestKilledWhileWriting(t *testing.T) {
 	dir := t.TempDir()
-	acked := make([]int, crashWriters)
+	acked := make([]known, crashWriters)
 	var highest hlc.Timestamp
 	for round := range 4 {
 		child := exec.Command(os.Args[0])
@@ -100,7 +100,7 @@ func TestKilledWhileWriting(t *testing.T) {
 			if highest.Less(ts) {
 				highest = ts
 			}
-			acked[w] = i
+			acked[w] = known{own: i, pair: i}
 			if n == 60 {
 				if err := child.Process.Kill(); err != nil {
 					t.Fatal(err)
@@ -114,8 +114,12 @@ func TestKilledWhileWriting(t *testing.T) {
 	}
 }
 
-// afterCrash opens what the killed process left. Its writers began with from.
-func afterCrash(t *testing.T, dir string, acked []int, from int) {
+// known is the last number of a writer that is known to be on disk: in its own key, and in its pair.
+type known struct{ own, pair int }
+
+// afterCrash opens what the killed process left. Its writers began with from. What is found is what the next crash must
+// leave.
+func afterCrash(t *testing.T, dir string, acked []known, from int) {
 	t.Helper()
 	r := &rig{tb: t, dir: dir, wall: hlc.NewManual(start)}
 	eng, err := engine.Open(dir, smallEngine())
@@ -150,9 +154,11 @@ func afterCrash(t *testing.T, dir string, acked []int, from int) {
 	for w, want := range acked {
 		own, left, right := read("own %d", w), read("left %d", w), read("right %d", w)
 		// The write behind the last acknowledged one may be there or not.
-		possible := func(n int) bool { return n == want || n == want+1 || n == from }
-		if !possible(own) || !possible(left) || left != right {
-			t.Errorf("writer %d acknowledged %d; found %d, and the pair %d and %d", w, want, own, left, right)
+		possible := func(n, known int) bool { return n == known || n == known+1 || n == from }
+		if !possible(own, want.own) || !possible(left, want.pair) || left != right {
+			t.Errorf("writer %d: %d and the pair %d were there or acknowledged; found %d, and the pair %d and %d",
+				w, want.own, want.pair, own, left, right)
 		}
+		acked[w] = known{own: own, pair: left}
 	}
 }
