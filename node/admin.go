@@ -66,7 +66,8 @@ func (n *Node) startAdmin(ctx context.Context) (stopFunc, error) {
 }
 
 // adminHandler is the whole page. Names of machines that do not stand for this one are refused, so that a web page of
-// somebody else cannot read it through a browser on this machine (DNS rebinding).
+// somebody else cannot read it through a browser on this machine (DNS rebinding). Nor can such a page have a browser
+// start profiles: browsers say where a request comes from (Sec-Fetch-Site, W3C Fetch Metadata), other programs do not.
 func (n *Node) adminHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", n.serveIndex)
@@ -94,6 +95,10 @@ func (n *Node) adminHandler() http.Handler {
 		}
 		if !loopback(net.JoinHostPort(strings.Trim(host, "[]"), "0")) {
 			http.Error(w, "this page is for this machine: use its loopback address", http.StatusForbidden)
+			return
+		}
+		if from := r.Header.Get("Sec-Fetch-Site"); from == "cross-site" || from == "same-site" {
+			http.Error(w, "another web page asked for this: open the address yourself", http.StatusForbidden)
 			return
 		}
 		mux.ServeHTTP(w, r)

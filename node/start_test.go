@@ -194,18 +194,32 @@ func TestTheAdminPage(t *testing.T) {
 	if code, _ := get(t, n, "/none"); code != http.StatusNotFound {
 		t.Errorf("/none: %d", code)
 	}
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+n.AdminAddr()+"/readyz", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Host = "evil.example:80"
-	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusForbidden {
-		t.Errorf("asked for by another name: %s", resp.Status)
+	for what, tt := range map[string]struct {
+		host, site string
+		want       int
+	}{
+		"by another name":                 {host: "evil.example:80", want: http.StatusForbidden},
+		"by another site's page":          {site: "cross-site", want: http.StatusForbidden},
+		"by a page of another port":       {site: "same-site", want: http.StatusForbidden},
+		"by itself":                       {site: "same-origin", want: http.StatusOK},
+		"by whoever types it in a window": {site: "none", want: http.StatusOK},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+n.AdminAddr()+"/debug/pprof/cmdline", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = tt.host
+		if tt.site != "" {
+			req.Header.Set("Sec-Fetch-Site", tt.site)
+		}
+		resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != tt.want {
+			t.Errorf("asked for %s: %s", what, resp.Status)
+		}
 	}
 }
 
